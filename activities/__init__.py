@@ -1,0 +1,1 @@
+"""Temporal activities: thin classes with injected dependencies."""

@@ -1,0 +1,269 @@
+"""What travels between clients, workflows and activities: names and small payloads only."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from filmforge.domain import (
+    Digest,
+    Execution,
+    Frozen,
+    Identifier,
+    Kind,
+    Note,
+    Providers,
+    Stage,
+)
+from filmforge.money import Money
+
+FILM_WORKFLOW = "Film"
+SHOT_WORKFLOW = "Shot"
+SWEEP_WORKFLOW = "Sweep"
+
+ORCHESTRATION_QUEUE = "filmforge"
+GENERATION_QUEUE = "filmforge-generate"
+CPU_QUEUE = "filmforge-cpu"
+
+Who = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def film_workflow_id(film_id: str) -> str:
+    """The Temporal workflow id of a film."""
+    return f"film/{film_id}"
+
+
+def shot_workflow_id(film_id: str, shot_id: str) -> str:
+    """The Temporal workflow id of a shot."""
+    return f"film/{film_id}/shot/{shot_id}"
+
+
+class Decide(Frozen):
+    """A person's verdict on one frame, bound to the frame's digest."""
+
+    shot_id: Identifier
+    digest: Digest
+    verdict: Literal["approve", "reject"]
+    note: Note = ""
+    who: Who
+    link_id: str = ""
+
+
+class Retry(Frozen):
+    """Make a shot again, with other parameters or another provider where given.
+
+    `changes` replaces fields of the shot: enhanced_prompt, negative_prompt, seed, duration,
+    dialogue, camera, mood, time_of_day, shot_type, characters, landscapes, styles.
+    """
+
+    shot_id: Identifier
+    changes: dict[str, JsonValue] = {}
+    providers: Providers = Providers()
+    who: Who
+
+
+class Skip(Frozen):
+    """Leave a shot out of the film."""
+
+    shot_id: Identifier
+    who: Who
+
+
+class Replace(Frozen):
+    """Use a stored asset in place of a generated one."""
+
+    shot_id: Identifier
+    kind: Kind
+    digest: Digest
+    who: Who
+
+
+class Resolve(Frozen):
+    """Say what is to be done about a request whose answer was lost."""
+
+    shot_id: Identifier
+    choice: Literal["look_again", "send_again", "write_off"]
+    who: Who
+
+
+class SetBudget(Frozen):
+    """Raise or lower the limit of a film."""
+
+    limit_usd: Money
+    who: Who
+
+
+class Cancel(Frozen):
+    """Stop spending now and keep what was paid for."""
+
+    who: Who
+
+
+class Answer(Frozen):
+    """What became of a command; `outcome` is a stable word, `message` is for people."""
+
+    outcome: Literal["accepted", "already_decided", "replaced", "not_waiting", "unknown_shot"]
+    message: str
+
+
+class Progress(Frozen):
+    """A film at a glance, answered from the workflow's own state."""
+
+    execution: Execution
+    shots: int
+    done: int
+    omitted: int
+    active: int
+    waiting: dict[str, str] = Field(description="reason by shot_id, of every shot that waits")
+
+
+class FilmOrder(Frozen):
+    """The input of the film workflow.
+
+    `stop_after` overrides what the film asked for when it is resumed. The rest is state that
+    the workflow hands to its next run when its history has grown.
+    """
+
+    film_id: Identifier
+    stop_after: Stage | None = None
+    started: bool = False
+    cursor: int = 0
+    requeue: tuple[int, ...] = ()
+    waiting: dict[str, "Waiting"] = {}
+    done: int = 0
+    omitted: int = 0
+    deadline_checked: bool = False
+
+
+class Waiting(Frozen):
+    """A shot that waits for a person or for budget; `position` is its place in the film.
+
+    `since` and `deadline` are POSIX seconds; `reminded` counts the reminders sent.
+    """
+
+    position: int
+    reason: str
+    digest: Digest | None = None
+    since: float = 0
+    deadline: float | None = None
+    reminded: int = 0
+
+
+class ShotPlan(Frozen):
+    """What the film needs to know of a shot to start it."""
+
+    shot_id: Identifier
+    position: int
+    has_dialogue: bool
+    approval: bool
+    own_clip: bool
+    finished: bool
+    omitted: bool
+
+
+class FilmPlan(Frozen):
+    """What the film workflow needs to know of its film; `timeout_s` in seconds."""
+
+    shots: int
+    stop_after: Stage
+    window: int
+    timeout_s: int | None
+    on_timeout: Literal["approve", "skip", "wait"]
+    reminder_s: int
+
+
+class ShotOrder(Frozen):
+    """The input of the shot workflow; with `own_clip` a person uploaded the clip."""
+
+    film_id: Identifier
+    shot_id: Identifier
+    has_dialogue: bool
+    approval: bool
+    own_clip: bool
+    stop_after: Stage
+
+
+class ShotOutcome(StrEnum):
+    """How a run of the shot workflow ended."""
+
+    DONE = "done"
+    GATE = "gate"
+    ATTENTION = "attention"
+    BUDGET = "budget"
+    CANCELLED = "cancelled"
+
+
+class ShotResult(Frozen):
+    """The result of the shot workflow; `reason` says why it waits, `digest` what is judged."""
+
+    outcome: ShotOutcome
+    reason: str = ""
+    digest: Digest | None = None
+
+
+class GenerateOrder(Frozen):
+    """The input of `generate`: which asset of which shot."""
+
+    film_id: Identifier
+    shot_id: Identifier
+    kind: Kind
+
+
+class Generated(Frozen):
+    """The result of `generate`."""
+
+    digest: Digest
+    request_key: Digest
+    reused: bool
+
+
+class GateOrder(Frozen):
+    """The input of `open_gate`: which frame waits for a person."""
+
+    film_id: Identifier
+    shot_id: Identifier
+    digest: Digest
+
+
+class GateState(Frozen):
+    """Whether the frame waits, or was approved before."""
+
+    approved: bool
+
+
+class ConformOrder(Frozen):
+    """The input of `conform`: the clip and voice of a shot become one piece of the film."""
+
+    film_id: Identifier
+    shot_id: Identifier
+
+
+class ShotNews(Frozen):
+    """A change of a shot that the workflow records in the read model."""
+
+    film_id: Identifier
+    shot_id: Identifier
+    outcome: ShotOutcome
+    reason: str = ""
+    message: str = ""
+
+
+class FilmNews(Frozen):
+    """A change of a film that the workflow records in the read model."""
+
+    film_id: Identifier
+    execution: Execution
+    reason: str | None = None
+
+
+class Command(Frozen):
+    """A person's command with the film it is for, as an activity records it."""
+
+    film_id: Identifier
+    decide: Decide | None = None
+    retry: Retry | None = None
+    skip: Skip | None = None
+    replace: Replace | None = None
+    resolve: Resolve | None = None
+    budget: SetBudget | None = None
+    cancel: Cancel | None = None

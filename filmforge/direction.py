@@ -1,0 +1,120 @@
+"""From a shot and what people asked of it to the request a provider is sent."""
+
+import hashlib
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+
+from filmforge.domain import (
+    Brief,
+    Direction,
+    GenerationRequest,
+    Ingredient,
+    Kind,
+    Output,
+    Providers,
+    Shot,
+    Tags,
+)
+from filmforge.errors import BadInput
+from filmforge.providers.base import Model
+
+DEFAULT_PROVIDERS = Providers(
+    image="preview:storyboard", video="preview:camera", audio="preview:voice"
+)
+FIXED_FIELDS = ("shot_id", "shot_number", "scene_id", "providers", "transition")
+
+
+def directed(shot: Shot, direction: Direction) -> Shot:
+    """The shot with the changes people asked for.
+
+    Raises BadInput naming the field when a change cannot be made.
+    """
+    for name in direction.changes:
+        if name in FIXED_FIELDS or name not in Shot.model_fields:
+            raise BadInput(f"changes.{name}", "cannot be changed", "Change a creative field.")
+    merged = {**shot.model_dump(mode="json"), **direction.changes}
+    try:
+        return Shot.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"changes.{name}", first["msg"], "Correct the value.") from None
+
+
+def model_ref(film: Brief, shot: Shot, direction: Direction, kind: Kind) -> tuple[str, str]:
+    """The provider and the model that make this kind of asset for this shot."""
+    chosen = direction.providers.over(shot.providers).over(film.providers).over(DEFAULT_PROVIDERS)
+    provider, _, model = str(getattr(chosen, kind.value)).partition(":")
+    return provider, model
+
+
+def tags_of(shot: Shot) -> Tags:
+    """What the assets of a shot are found by."""
+    return Tags(
+        characters=shot.characters,
+        landscapes=shot.landscapes,
+        styles=shot.styles,
+        mood=shot.mood,
+        time_of_day=shot.time_of_day,
+        shot_type=shot.shot_type,
+    )
+
+
+def request_for(
+    film: Brief, shot: Shot, direction: Direction, kind: Kind, model: Model, frame: str | None
+) -> GenerationRequest:
+    """The request that makes one kind of asset; `frame` is the digest a clip is made from."""
+    provider, model_id = model_ref(film, shot, direction, kind)
+    shot = directed(shot, direction)
+    offered = _parameters(film.output, shot, direction, kind)
+    return GenerationRequest(
+        kind=kind,
+        provider=provider,
+        model=model_id,
+        parameters={k: v for k, v in sorted(offered.items()) if k in model.parameters and v},
+        seed=_seed(shot, direction) if model.takes_seed else None,
+        inputs=(Ingredient(role="frame", digest=frame),) if frame else (),
+    )
+
+
+def _parameters(
+    output: Output, shot: Shot, direction: Direction, kind: Kind
+) -> dict[str, JsonValue]:
+    look: dict[str, Any] = {
+        "prompt": _steered(shot.enhanced_prompt, direction),
+        "negative_prompt": shot.negative_prompt,
+        "width": output.width,
+        "height": output.height,
+    }
+    traits: dict[str, Any] = {
+        "shot_type": shot.shot_type,
+        "mood": shot.mood,
+        "time_of_day": shot.time_of_day,
+        "characters": list(shot.characters),
+        "landscapes": list(shot.landscapes),
+        "styles": list(shot.styles),
+    }
+    match kind:
+        case Kind.IMAGE:
+            return {**look, **traits}
+        case Kind.VIDEO:
+            motion = {"fps": str(output.fps), "duration": format(shot.duration, "f")}
+            return {**look, **traits, **motion, "camera": shot.camera}
+        case Kind.AUDIO:
+            return {
+                "text": shot.dialogue,
+                "voice": (shot.characters or ("narrator",))[0],
+                "mood": shot.mood,
+            }
+
+
+def _steered(prompt: str, direction: Direction) -> str:
+    notes = [f"Director's note: {note}" for note in direction.notes if note.strip()]
+    return "\n".join([prompt, *notes])
+
+
+def _seed(shot: Shot, direction: Direction) -> int:
+    text = f"{shot.enhanced_prompt}\n{shot.negative_prompt}".encode()
+    base = shot.seed if shot.seed is not None else int.from_bytes(hashlib.sha256(text).digest()[:3])
+    return (base + direction.retakes) % 2**31

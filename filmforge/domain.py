@@ -1,0 +1,341 @@
+"""The nouns of a film: what a person submits, and what becomes of it."""
+
+import hashlib
+import json
+import re
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from filmforge.money import Money
+
+MAX_SHOTS = 5_000
+MAX_PROMPT_CHARS = 8_000
+MAX_DURATION_S = Decimal(120)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+
+
+def _plain_text(text: str) -> str:
+    if found := _CONTROL.search(text):
+        raise ValueError(f"holds the control character U+{ord(found[0]):04X}: remove it")
+    return text
+
+
+def _seconds(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("must be a number of seconds")
+    try:
+        seconds = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError("must be a number of seconds") from None
+    if not seconds.is_finite() or not 0 < seconds <= MAX_DURATION_S:
+        raise ValueError(f"must be more than 0 and at most {MAX_DURATION_S} seconds")
+    if seconds != seconds.quantize(Decimal("0.001")):
+        raise ValueError("must have at most three decimal places")
+    return seconds.normalize() + 0
+
+
+def _rate(value: Any) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | str | float | Fraction):
+        raise ValueError('must be frames a second: 24 or "24000/1001"')
+    try:
+        rate = Fraction(value)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError('must be frames a second: 24 or "24000/1001"') from None
+    if not 1 <= rate <= 120 or rate.denominator > 1001:
+        raise ValueError('must be between 1 and 120, with fractions written as "24000/1001"')
+    return rate
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError("must be an even number of pixels")
+    return value
+
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Prompt = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARS, strip_whitespace=True),
+    AfterValidator(_plain_text),
+]
+Label = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, strip_whitespace=True),
+    AfterValidator(_plain_text),
+]
+Labels = Annotated[tuple[Label, ...], Field(max_length=50)]
+Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_plain_text)]
+ModelRef = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)
+]
+Seconds = Annotated[
+    Decimal,
+    BeforeValidator(_seconds),
+    PlainSerializer(lambda s: format(s, "f"), return_type=str),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_DURATION_S)}),
+]
+Rate = Annotated[
+    Fraction,
+    BeforeValidator(_rate),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "default": 24}),
+]
+Pixels = Annotated[int, Field(ge=64, le=4096), AfterValidator(_even)]
+
+
+class Frozen(BaseModel):
+    """A value: never changed after it was made, and refusing fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kind(StrEnum):
+    """What a generated asset is."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+class Review(StrEnum):
+    """Where a shot stands with the people who judge it."""
+
+    READY = "ready"
+    WIP = "wip"
+    WFA = "wfa"
+    RETAKE = "retake"
+    DONE = "done"
+    OMITTED = "omitted"
+
+
+class Execution(StrEnum):
+    """Where a film or a shot stands with the machines."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    NEEDS_ATTENTION = "needs_attention"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+class Stage(StrEnum):
+    """How far a film is made before it stops by itself."""
+
+    FRAMES = "frames"
+    CLIPS = "clips"
+    FILM = "film"
+
+
+class Providers(Frozen):
+    """Which model makes each kind of asset, as "provider:model"."""
+
+    image: ModelRef | None = None
+    video: ModelRef | None = None
+    audio: ModelRef | None = None
+
+    def over(self, base: "Providers") -> "Providers":
+        """These choices, and those of `base` where none was made here."""
+        return Providers(
+            image=self.image or base.image,
+            video=self.video or base.video,
+            audio=self.audio or base.audio,
+        )
+
+
+class Transition(Frozen):
+    """How the film goes from a shot to the next one; `duration` in seconds."""
+
+    type: Literal["cut", "crossfade"] = "cut"
+    duration: Seconds = Decimal("0.5")
+
+
+def _transition(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class Shot(Frozen):
+    """One shot of the shot list, as submitted."""
+
+    shot_id: Identifier
+    shot_number: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    shot_type: Label = "medium"
+    enhanced_prompt: Prompt
+    negative_prompt: Annotated[
+        str, StringConstraints(max_length=MAX_PROMPT_CHARS), AfterValidator(_plain_text)
+    ] = ""
+    duration: Seconds
+    dialogue: (
+        Annotated[
+            str,
+            StringConstraints(max_length=MAX_PROMPT_CHARS, strip_whitespace=True),
+            AfterValidator(_plain_text),
+        ]
+        | None
+    ) = None
+    characters: Labels = ()
+    landscapes: Labels = ()
+    styles: Labels = ()
+    mood: Label | None = None
+    time_of_day: Label | None = None
+    scene_id: Identifier | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    transition: Annotated[Transition, BeforeValidator(_transition)] = Transition()
+    camera: Label | None = None
+    providers: Providers = Providers()
+
+
+class Approval(Frozen):
+    """Whether a person approves each frame; `timeout` in seconds, None waits for ever."""
+
+    frames: Literal["required", "auto"] = "auto"
+    timeout: Annotated[int, Field(ge=1, le=366 * 86_400)] | None = None
+    on_timeout: Literal["approve", "skip", "wait"] = "wait"
+
+
+class Output(Frozen):
+    """The picture format of the finished film."""
+
+    width: Pixels = 1280
+    height: Pixels = 720
+    fps: Rate = Fraction(24)
+
+
+class Brief(Frozen):
+    """What a submitted film says besides its shots."""
+
+    film_id: Identifier | None = None
+    title: Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain_text)] = ""
+    budget_usd: Money | None = None
+    providers: Providers = Providers()
+    approval: Approval = Approval()
+    output: Output = Output()
+    stop_after: Stage = Stage.FILM
+    callback_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
+class Film(Brief):
+    """A film as submitted."""
+
+    shots: Annotated[tuple[Shot, ...], Field(min_length=1, max_length=MAX_SHOTS)]
+
+    @property
+    def brief(self) -> Brief:
+        """The film without its shots."""
+        return Brief.model_validate(self.model_dump(exclude={"shots"}))
+
+    @model_validator(mode="after")
+    def _shots_are_distinct(self) -> Self:
+        seen: set[str] = set()
+        for shot in self.shots:
+            if shot.shot_id in seen:
+                raise ValueError(f"shots: the shot_id {shot.shot_id!r} is used twice")
+            seen.add(shot.shot_id)
+        return self
+
+
+def read_film(document: Any) -> Film:
+    """Validate a submitted document: a film object, or a bare list of shots.
+
+    Raises pydantic.ValidationError naming every field that is wrong.
+    """
+    return Film.model_validate({"shots": document} if isinstance(document, list) else document)
+
+
+class Direction(Frozen):
+    """What people asked of a shot after it was submitted; it steers the next take.
+
+    `notes` are reviewers' words, oldest first; each rejected frame adds one retake, which
+    moves the seed. `changes` replaces shot fields; `providers` replaces models; `replaced`
+    holds the digests of uploaded assets that stand in for generated ones.
+    """
+
+    notes: tuple[Note, ...] = ()
+    retakes: int = 0
+    changes: dict[str, JsonValue] = {}
+    providers: Providers = Providers()
+    replaced: dict[Kind, Digest] = {}
+
+
+class Ingredient(Frozen):
+    """An asset that a request is made from: the `frame` of a clip."""
+
+    role: Literal["frame"]
+    digest: Digest
+
+
+class GenerationRequest(Frozen):
+    """Everything that decides what a provider makes, and nothing else.
+
+    Two equal requests have the same key, whatever film, take, machine or day they come from.
+    """
+
+    kind: Kind
+    provider: str
+    model: str
+    parameters: dict[str, JsonValue]
+    seed: int | None = None
+    inputs: tuple[Ingredient, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The request key: sha256 over canonical JSON (sorted keys, no spaces, UTF-8)."""
+        body = self.model_dump(mode="json", exclude={"kind"})
+        text = json.dumps(
+            body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Tags(Frozen):
+    """What an asset is found by."""
+
+    characters: Labels = ()
+    landscapes: Labels = ()
+    styles: Labels = ()
+    mood: str | None = None
+    time_of_day: str | None = None
+    shot_type: str | None = None
+
+
+class Asset(Frozen):
+    """A stored file, named by the sha256 of its bytes; `size` in bytes, `duration_s` in seconds."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+
+
+class Take(Frozen):
+    """One attempt at one kind of asset for one shot."""
+
+    take: int
+    kind: Kind
+    provider: str
+    model: str
+    request_key: Digest
+    digest: Digest
+    cost: Money
+    reused: bool
+    note: str | None = None

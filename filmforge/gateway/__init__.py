@@ -1,0 +1,1 @@
+"""The HTTP API, webhooks in and out, and the review pages."""

@@ -1,0 +1,63 @@
+"""The ledger: the money journal and the read model in one database."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from filmforge.ledger.assets import Assets
+from filmforge.ledger.budget import Budget, film_scope, read_budget, set_limit
+from filmforge.ledger.costs import Costs
+from filmforge.ledger.database import Database
+from filmforge.ledger.events import Events
+from filmforge.ledger.films import Films
+from filmforge.ledger.gates import Gates, record_audit
+from filmforge.ledger.journal import Journal, record_budget
+from filmforge.ledger.shots import Shots
+from filmforge.ledger.takes import Takes
+from filmforge.money import format_money
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every part of the ledger over one database."""
+
+    db: Database
+    films: Films
+    shots: Shots
+    takes: Takes
+    gates: Gates
+    journal: Journal
+    assets: Assets
+    costs: Costs
+    events: Events
+
+    def budget(self, film_id: str) -> Budget:
+        """The four figures of a film. Raises NotFound."""
+        with self.db.read() as tx:
+            return read_budget(tx, film_scope(film_id))
+
+    def set_budget(self, film_id: str, limit: Decimal, who: str) -> None:
+        """Raise or lower the limit of a film, with its audit entry."""
+        with self.db.write() as tx:
+            set_limit(tx, film_scope(film_id), limit)
+            record_audit(tx, film_id, None, who, "budget", limit_usd=format_money(limit))
+            record_budget(tx, film_id)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.db.close()
+
+
+def open_ledger(url: str) -> Ledger:
+    """The ledger in the database at an SQLAlchemy URL; its schema must be up to date."""
+    db = Database(url)
+    return Ledger(
+        db=db,
+        films=Films(db),
+        shots=Shots(db),
+        takes=Takes(db),
+        gates=Gates(db),
+        journal=Journal(db),
+        assets=Assets(db),
+        costs=Costs(db),
+        events=Events(db),
+    )

@@ -1,0 +1,96 @@
+"""A budget: what may be spent, is reserved, was spent and was saved within one scope."""
+
+from decimal import Decimal
+
+from sqlalchemy import Connection, insert, select, update
+
+from filmforge.domain import Frozen
+from filmforge.errors import BudgetExceeded, NotFound
+from filmforge.ledger.tables import budgets
+from filmforge.money import Money, from_micros, to_micros
+
+
+class Budget(Frozen):
+    """The four figures of a scope, in US dollars."""
+
+    limit: Money
+    reserved: Money
+    spent: Money
+    saved: Money
+
+
+def film_scope(film_id: str) -> str:
+    """The scope of one film; enclosing caps are further scopes of the same table."""
+    return f"film:{film_id}"
+
+
+def open_budget(tx: Connection, scope: str, limit: Decimal) -> None:
+    """Start a scope with nothing reserved and nothing spent."""
+    tx.execute(
+        insert(budgets).values(
+            scope=scope,
+            limit_micros=to_micros(limit),
+            reserved_micros=0,
+            spent_micros=0,
+            saved_micros=0,
+        )
+    )
+
+
+def read_budget(tx: Connection, scope: str) -> Budget:
+    """The figures of a scope. Raises NotFound."""
+    row = tx.execute(select(budgets).where(budgets.c.scope == scope)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no budget for {scope}")
+    return Budget(
+        limit=from_micros(row.limit_micros),
+        reserved=from_micros(row.reserved_micros),
+        spent=from_micros(row.spent_micros),
+        saved=from_micros(row.saved_micros),
+    )
+
+
+def reserve_money(tx: Connection, scope: str, micros: int) -> None:
+    """Move an estimate from free to reserved, in one statement so that no race can overspend.
+
+    Raises BudgetExceeded when spent + reserved + estimate would pass the limit. An estimate
+    of nothing always fits: free work goes on in a film whose money is gone.
+    """
+    fits = budgets.c.spent_micros + budgets.c.reserved_micros + micros <= budgets.c.limit_micros
+    done = tx.execute(
+        update(budgets)
+        .where(budgets.c.scope == scope, fits if micros else budgets.c.scope == scope)
+        .values(reserved_micros=budgets.c.reserved_micros + micros)
+    )
+    if not done.rowcount:
+        budget = read_budget(tx, scope)
+        free = budget.limit - budget.spent - budget.reserved
+        raise BudgetExceeded(from_micros(micros), free)
+
+
+def settle_money(tx: Connection, scope: str, reserved_micros: int, spent_micros: int) -> None:
+    """Turn a reservation into what was really spent; the rest is free again."""
+    tx.execute(
+        update(budgets)
+        .where(budgets.c.scope == scope)
+        .values(
+            reserved_micros=budgets.c.reserved_micros - reserved_micros,
+            spent_micros=budgets.c.spent_micros + spent_micros,
+        )
+    )
+
+
+def add_saving(tx: Connection, scope: str, micros: int) -> None:
+    """Count what a reused asset would have cost."""
+    tx.execute(
+        update(budgets)
+        .where(budgets.c.scope == scope)
+        .values(saved_micros=budgets.c.saved_micros + micros)
+    )
+
+
+def set_limit(tx: Connection, scope: str, limit: Decimal) -> None:
+    """Raise or lower the limit; below what is spent and reserved it only stops new spending."""
+    tx.execute(
+        update(budgets).where(budgets.c.scope == scope).values(limit_micros=to_micros(limit))
+    )

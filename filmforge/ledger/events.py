@@ -1,0 +1,121 @@
+"""Events: what happened to a film, in order, for watchers and for its callback URL."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, insert, select, update
+
+from filmforge.domain import Frozen
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.tables import deliveries, events, films
+
+DELIVERED_TYPES = frozenset(
+    {
+        "frame.waiting",
+        "frame.reminder",
+        "shot.needs_attention",
+        "budget.reached",
+        "film.done",
+        "film.cancelled",
+    }
+)
+GIVE_UP_AFTER = timedelta(days=3)
+
+
+class Event(Frozen):
+    """One thing that happened; `id` grows by time."""
+
+    id: int
+    at: datetime
+    film_id: str
+    shot_id: str | None
+    type: str
+    data: dict[str, JsonValue]
+
+
+class Delivery(Frozen):
+    """An event on its way to a callback URL."""
+
+    event: Event
+    url: str
+    attempts: int
+
+
+def record_event(
+    tx: Connection, film_id: str, type_: str, shot_id: str | None = None, **data: JsonValue
+) -> None:
+    """Append an event, and owe it to the film's callback URL if its type is delivered."""
+    moment = now()
+    key = tx.execute(
+        insert(events).values(at=moment, film_id=film_id, shot_id=shot_id, type=type_, data=data)
+    ).inserted_primary_key
+    assert key is not None
+    event_id = key[0]
+    if type_ not in DELIVERED_TYPES:
+        return
+    url = tx.execute(select(films.c.callback_url).where(films.c.film_id == film_id)).scalar()
+    if url:
+        tx.execute(
+            insert(deliveries).values(event_id=event_id, url=url, attempts=0, next_at=moment)
+        )
+
+
+class Events:
+    """Reading events, and delivering those that are owed."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def since(self, film_id: str, after_id: int = 0, count: int = 500) -> Sequence[Event]:
+        """The events of a film after one of them, oldest first."""
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(events)
+                .where(events.c.film_id == film_id, events.c.id > after_id)
+                .order_by(events.c.id)
+                .limit(count)
+            )
+            return [_event(row) for row in rows]
+
+    def claim(self, lease_s: float, count: int = 20) -> Sequence[Delivery]:
+        """Take deliveries that are due; another taker sees them only after the lease."""
+        moment = now()
+        with self._db.write() as tx:
+            due = tx.execute(
+                select(events, deliveries.c.url, deliveries.c.attempts)
+                .join(deliveries, deliveries.c.event_id == events.c.id)
+                .where(deliveries.c.next_at <= moment)
+                .order_by(deliveries.c.next_at)
+                .limit(count)
+                .with_for_update(skip_locked=True, of=deliveries)
+            ).all()
+            tx.execute(
+                update(deliveries)
+                .where(deliveries.c.event_id.in_([row.id for row in due]))
+                .values(
+                    next_at=moment + timedelta(seconds=lease_s), attempts=deliveries.c.attempts + 1
+                )
+            )
+        return [Delivery(event=_event(row), url=row.url, attempts=row.attempts) for row in due]
+
+    def delivered(self, event_id: int) -> None:
+        """The receiver answered 2xx."""
+        self._close(event_id, next_at=None, delivered_at=now(), last_error=None)
+
+    def undelivered(self, delivery: Delivery, error: str, backoff_s: float) -> None:
+        """Try again later; given up three days after the event, the error stays readable."""
+        late = now() - delivery.event.at > GIVE_UP_AFTER
+        again = None if late else now() + timedelta(seconds=backoff_s)
+        self._close(delivery.event.id, next_at=again, last_error=error[:500])
+
+    def _close(self, event_id: int, **values: Any) -> None:
+        with self._db.write() as tx:
+            tx.execute(update(deliveries).where(deliveries.c.event_id == event_id).values(**values))
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        id=row.id, at=row.at, film_id=row.film_id, shot_id=row.shot_id, type=row.type, data=row.data
+    )

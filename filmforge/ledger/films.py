@@ -1,0 +1,239 @@
+"""Films and shots: what was submitted, and where each stands on both axes."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from filmforge.domain import (
+    Asset,
+    Brief,
+    Direction,
+    Execution,
+    Film,
+    Frozen,
+    Review,
+    Stage,
+)
+from filmforge.errors import Conflict, NotFound
+from filmforge.ledger.assets import index_step
+from filmforge.ledger.budget import film_scope, open_budget
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import record_event
+from filmforge.ledger.tables import films, outputs, shots
+
+ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
+
+
+class FilmRecord(Frozen):
+    """A film as kept; `run` counts how often it was started."""
+
+    film_id: str
+    brief: Brief
+    shot_count: int
+    execution: Execution
+    reason: str | None
+    stop_after: Stage
+    run: int
+    created_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no workflow works on it any more."""
+        return self.execution in ENDED
+
+
+class Films:
+    """Films and their shots."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def create(
+        self, film: Film, default_limit: Decimal, idempotency_key: str | None = None
+    ) -> tuple[FilmRecord, bool]:
+        """Keep a submitted film, or find it again; True when it is new.
+
+        Raises Conflict when its id or idempotency key belongs to another body.
+        """
+        digest = _body_digest(film)
+        try:
+            with self._db.write() as tx:
+                if found := _earlier(tx, film.film_id, idempotency_key):
+                    return _same(found, digest), False
+                film_id = film.film_id or f"film-{secrets.token_hex(6)}"
+                _insert_film(tx, film, film_id, digest, idempotency_key)
+                limit = default_limit if film.budget_usd is None else film.budget_usd
+                open_budget(tx, film_scope(film_id), limit)
+                record_event(tx, film_id, "film.submitted", title=film.title)
+                return _film(_must_film(tx, film_id)), True
+        except IntegrityError:  # the same film came twice at once: the other one was first
+            with self._db.read() as tx:
+                found = _earlier(tx, film.film_id, idempotency_key)
+                if found is None:
+                    raise
+                return _same(found, digest), False
+
+    def read(self, film_id: str) -> FilmRecord:
+        """One film. Raises NotFound."""
+        with self._db.read() as tx:
+            return _film(_must_film(tx, film_id))
+
+    def recent(self, count: int = 100, offset: int = 0) -> Sequence[FilmRecord]:
+        """The films, newest first."""
+        with self._db.read() as tx:
+            wanted = select(films).order_by(films.c.created_at.desc(), films.c.film_id)
+            return [_film(row) for row in tx.execute(wanted.limit(count).offset(offset))]
+
+    def set(self, film_id: str, execution: Execution, reason: str | None = None) -> None:
+        """Record where a film stands with the machines, with its event if that is news."""
+        with self._db.write() as tx:
+            before = _must_film(tx, film_id)
+            if (before.execution, before.reason) == (execution, reason):
+                return
+            tx.execute(
+                update(films)
+                .where(films.c.film_id == film_id)
+                .values(
+                    execution=execution,
+                    reason=reason,
+                    ended_at=now() if execution in ENDED else None,
+                )
+            )
+            record_event(
+                tx,
+                film_id,
+                _FILM_EVENTS.get(execution, "film.changed"),
+                execution=execution,
+                reason=reason,
+            )
+
+    def reopen(self, film_id: str, stop_after: Stage) -> FilmRecord:
+        """Make an ended film ready for another run. Raises Conflict while it still runs."""
+        with self._db.write() as tx:
+            row = _must_film(tx, film_id)
+            if row.execution not in ENDED:
+                raise Conflict(f"the film {film_id} is {row.execution}: it goes on by itself")
+            tx.execute(
+                update(films)
+                .where(films.c.film_id == film_id)
+                .values(
+                    execution=Execution.QUEUED,
+                    reason=None,
+                    ended_at=None,
+                    stop_after=stop_after,
+                    run=films.c.run + 1,
+                )
+            )
+            record_event(tx, film_id, "film.resumed", stop_after=stop_after)
+            return _film(_must_film(tx, film_id))
+
+    def deliver(self, film_id: str, kind: str, made: Asset) -> None:
+        """Record a file that the film was made into; it takes the place of an earlier one."""
+        with self._db.write() as tx:
+            index_step(tx, made, "assemble")
+            mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
+            values = {"digest": made.digest, "media_type": made.media_type, "at": now()}
+            if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
+                tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
+            record_event(tx, film_id, "film.output", kind=kind, digest=made.digest)
+
+    def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
+        """(kind, digest, media type) of every file the film was made into."""
+        with self._db.read() as tx:
+            rows = tx.execute(select(outputs).where(outputs.c.film_id == film_id)).all()
+        return [(row.kind, row.digest, row.media_type) for row in rows]
+
+
+_FILM_EVENTS = {
+    Execution.SUCCEEDED: "film.done",
+    Execution.CANCELLED: "film.cancelled",
+}
+
+
+def _insert_film(
+    tx: Connection, film: Film, film_id: str, digest: str, idempotency_key: str | None
+) -> None:
+    tx.execute(
+        insert(films).values(
+            film_id=film_id,
+            title=film.title,
+            document=film.brief.model_dump(mode="json"),
+            body_digest=digest,
+            idempotency_key=idempotency_key,
+            shot_count=len(film.shots),
+            execution=Execution.QUEUED,
+            stop_after=film.stop_after,
+            callback_url=film.callback_url,
+            run=0,
+            created_at=now(),
+        )
+    )
+    tx.execute(
+        insert(shots),
+        [
+            {
+                "film_id": film_id,
+                "shot_id": shot.shot_id,
+                "position": position,
+                "document": shot.model_dump(mode="json"),
+                "direction": Direction().model_dump(mode="json"),
+                "attempt": 0,
+                "execution": Execution.QUEUED,
+                "review": Review.READY,
+                "updated_at": now(),
+            }
+            for position, shot in enumerate(film.shots)
+        ],
+    )
+
+
+def _body_digest(film: Film) -> str:
+    text = json.dumps(film.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _earlier(tx: Connection, film_id: str | None, key: str | None) -> Row[Any] | None:
+    by_key = select(films).where(films.c.idempotency_key == key)
+    by_id = select(films).where(films.c.film_id == film_id)
+    found = tx.execute(by_key).one_or_none() if key else None
+    return found or (tx.execute(by_id).one_or_none() if film_id else None)
+
+
+def _same(row: Row[Any], digest: str) -> FilmRecord:
+    if row.body_digest != digest:
+        raise Conflict(
+            f"the film {row.film_id} was submitted before with another body; "
+            "send the same body, or use another film_id and Idempotency-Key"
+        )
+    return _film(row)
+
+
+def _must_film(tx: Connection, film_id: str) -> Row[Any]:
+    row = tx.execute(
+        select(films).where(films.c.film_id == film_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no film {film_id}")
+    return row
+
+
+def _film(row: Row[Any]) -> FilmRecord:
+    return FilmRecord(
+        film_id=row.film_id,
+        brief=Brief.model_validate(row.document),
+        shot_count=row.shot_count,
+        execution=Execution(row.execution),
+        reason=row.reason,
+        stop_after=Stage(row.stop_after),
+        run=row.run,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )

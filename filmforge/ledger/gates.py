@@ -1,0 +1,212 @@
+"""Gates: frames that wait for a person, and the trail of every decision."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, Row, insert, select, update
+
+from filmforge.domain import Execution, Frozen, Review
+from filmforge.errors import NotFound
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import record_event
+from filmforge.ledger.tables import audit, gates, shots
+
+
+class Gate(Frozen):
+    """One frame before one person: open, approved, rejected or replaced (by a newer frame)."""
+
+    gate_id: str
+    film_id: str
+    shot_id: str
+    digest: str
+    state: str
+    opened_at: datetime
+    decided_at: datetime | None
+    who: str | None
+    note: str | None
+    link_id: str | None
+
+
+class AuditEntry(Frozen):
+    """Who did what to a film, and when."""
+
+    at: datetime
+    shot_id: str | None
+    who: str
+    action: str
+    detail: dict[str, JsonValue]
+
+
+class Gates:
+    """The gates of every film."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def open(self, film_id: str, shot_id: str, digest: str) -> Gate:
+        """Let a frame wait, unless this very frame was decided before.
+
+        An older open gate of the shot is closed as replaced.
+        """
+        with self._db.write() as tx:
+            mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id)
+            known = tx.execute(select(gates).where(*mine, gates.c.digest == digest)).one_or_none()
+            if known is not None and known.state == "approved":
+                return _gate(known)
+            tx.execute(
+                update(gates)
+                .where(*mine, gates.c.state == "open", gates.c.digest != digest)
+                .values(state="replaced", decided_at=now())
+            )
+            if known is None or known.state != "open":
+                _open(tx, film_id, shot_id, digest, known)
+            row = tx.execute(select(gates).where(*mine, gates.c.digest == digest)).one()
+            return _gate(row)
+
+    def read(self, gate_id: str) -> Gate:
+        """One gate. Raises NotFound."""
+        with self._db.read() as tx:
+            row = tx.execute(select(gates).where(gates.c.gate_id == gate_id)).one_or_none()
+        if row is None:
+            raise NotFound("there is no such gate")
+        return _gate(row)
+
+    def waiting(self, film_id: str) -> Sequence[Gate]:
+        """The open gates of a film, oldest first."""
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(gates)
+                .where(gates.c.film_id == film_id, gates.c.state == "open")
+                .order_by(gates.c.opened_at, gates.c.gate_id)
+            )
+            return [_gate(row) for row in rows]
+
+    def decide(
+        self,
+        film_id: str,
+        shot_id: str,
+        digest: str,
+        state: str,
+        who: str,
+        note: str,
+        link_id: str,
+    ) -> bool:
+        """Close an open gate with its audit entry; False when it was not open any more."""
+        with self._db.write() as tx:
+            done = tx.execute(
+                update(gates)
+                .where(
+                    gates.c.film_id == film_id,
+                    gates.c.shot_id == shot_id,
+                    gates.c.digest == digest,
+                    gates.c.state == "open",
+                )
+                .values(state=state, decided_at=now(), who=who, note=note, link_id=link_id)
+            )
+            if not done.rowcount:
+                return False
+            record_audit(tx, film_id, shot_id, who, f"frame.{state}", digest=digest, note=note)
+            record_event(tx, film_id, f"frame.{state}", shot_id, digest=digest, who=who, note=note)
+            return True
+
+    def settle_upload(self, film_id: str, shot_id: str, digest: str, who: str) -> None:
+        """A frame that a person uploaded needs no approval: its gate is born approved."""
+        with self._db.write() as tx:
+            mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id)
+            closed = {"decided_at": now(), "who": who}
+            tx.execute(
+                update(gates)
+                .where(*mine, gates.c.state == "open")
+                .values(state="replaced", **closed)
+            )
+            known = tx.execute(select(gates.c.gate_id).where(*mine, gates.c.digest == digest))
+            if known.scalar() is None:
+                _insert(tx, film_id, shot_id, digest)
+            tx.execute(
+                update(gates)
+                .where(*mine, gates.c.digest == digest)
+                .values(state="approved", note="uploaded", **closed)
+            )
+
+    def remind(self, film_id: str, shot_id: str, digest: str) -> None:
+        """Owe the film's callback URL a reminder."""
+        with self._db.write() as tx:
+            record_event(tx, film_id, "frame.reminder", shot_id, digest=digest)
+
+    def note(
+        self, film_id: str, shot_id: str | None, who: str, action: str, **detail: JsonValue
+    ) -> None:
+        """Write what a person did into the audit trail."""
+        with self._db.write() as tx:
+            record_audit(tx, film_id, shot_id, who, action, **detail)
+
+    def trail(self, film_id: str) -> Sequence[AuditEntry]:
+        """Everything people did to a film, oldest first."""
+        with self._db.read() as tx:
+            rows = tx.execute(select(audit).where(audit.c.film_id == film_id).order_by(audit.c.id))
+            return [
+                AuditEntry(
+                    at=row.at,
+                    shot_id=row.shot_id,
+                    who=row.who,
+                    action=row.action,
+                    detail=row.detail,
+                )
+                for row in rows
+            ]
+
+
+def record_audit(
+    tx: Connection, film_id: str, shot_id: str | None, who: str, action: str, **detail: JsonValue
+) -> None:
+    """Append an entry to the audit trail."""
+    tx.execute(
+        insert(audit).values(
+            at=now(), film_id=film_id, shot_id=shot_id, who=who, action=action, detail=detail
+        )
+    )
+
+
+def _open(tx: Connection, film_id: str, shot_id: str, digest: str, known: Row[Any] | None) -> None:
+    if known is None:
+        _insert(tx, film_id, shot_id, digest)
+    else:  # rejected before, and the retake came out the same: it must be judged again
+        tx.execute(
+            update(gates)
+            .where(gates.c.gate_id == known.gate_id)
+            .values(
+                gate_id=secrets.token_hex(12),
+                state="open",
+                opened_at=now(),
+                decided_at=None,
+                who=None,
+                note=None,
+                link_id=None,
+            )
+        )
+    tx.execute(
+        update(shots)
+        .where(shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+        .values(execution=Execution.RUNNING, review=Review.WFA, reason=None, updated_at=now())
+    )
+    record_event(tx, film_id, "frame.waiting", shot_id, digest=digest)
+
+
+def _insert(tx: Connection, film_id: str, shot_id: str, digest: str) -> None:
+    tx.execute(
+        insert(gates).values(
+            gate_id=secrets.token_hex(12),
+            film_id=film_id,
+            shot_id=shot_id,
+            digest=digest,
+            state="open",
+            opened_at=now(),
+        )
+    )
+
+
+def _gate(row: Row[Any]) -> Gate:
+    return Gate.model_validate(dict(row._mapping))

@@ -1,0 +1,393 @@
+"""The money journal: one row a request key, and the only place where money moves.
+
+reserved → submitting → accepted → succeeded | failed | cancelled, or unknown. Every step is one
+transaction; whoever is killed between two of them leaves a row from which another goes on.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from filmforge.domain import Asset, Frozen, GenerationRequest, Tags
+from filmforge.errors import Conflict, FilmStopped, NotFound
+from filmforge.ledger.assets import Origin, index_asset
+from filmforge.ledger.budget import film_scope, reserve_money, settle_money
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import record_event
+from filmforge.ledger.tables import charges, films, journal, journal_entries
+from filmforge.money import from_micros, to_micros
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    RESERVED = "reserved"
+    SUBMITTING = "submitting"
+    ACCEPTED = "accepted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+IN_FLIGHT = (State.RESERVED, State.SUBMITTING, State.ACCEPTED, State.UNKNOWN)
+STOPPED_FILMS = ("cancelling", "cancelled")
+
+
+class Claim(Frozen):
+    """Who asks for a request, and which of that person's wishes it serves.
+
+    `intent` changes with every wish (a retry, a resume), never with a retry of the machine: a
+    failed row is armed again for a new intent only.
+    """
+
+    film_id: str
+    shot_id: str
+    intent: str
+
+
+class Posting(Frozen):
+    """A row of the journal as read; `payer` reserved the money and pays."""
+
+    request_key: str
+    state: State
+    request: GenerationRequest
+    payer: Claim
+    nonce: str | None
+    submits: int
+    submitted_at: datetime | None
+    job: dict[str, JsonValue] | None
+    estimate: Decimal
+    digest: str | None
+    failure_code: str | None
+    failure_message: str | None
+    woken_at: datetime | None
+    updated_at: datetime
+
+
+class Journal:
+    """The journal in a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def read(self, key: str) -> Posting:
+        """The row of a request key. Raises NotFound."""
+        with self._db.read() as tx:
+            row = tx.execute(select(journal).where(journal.c.request_key == key)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no request {key}")
+        return _posting(row)
+
+    def known_costs(self, keys: Sequence[str]) -> dict[str, Decimal]:
+        """What the succeeded requests among `keys` have cost, by key."""
+        found: dict[str, Decimal] = {}
+        with self._db.read() as tx:
+            for start in range(0, len(keys), 500):
+                rows = tx.execute(
+                    select(journal.c.request_key, journal.c.estimate_micros).where(
+                        journal.c.request_key.in_(keys[start : start + 500]),
+                        journal.c.state == State.SUCCEEDED,
+                    )
+                )
+                found.update({row.request_key: from_micros(row.estimate_micros) for row in rows})
+        return found
+
+    def reserve(self, request: GenerationRequest, estimate: Decimal, claim: Claim) -> Posting:
+        """Take money for a request that nobody has made or is making; otherwise join it.
+
+        Raises BudgetExceeded, or FilmStopped when the film was cancelled; then nothing changed.
+        """
+        try:
+            return self._reserve(request, estimate, claim)
+        except IntegrityError:  # another film inserted the same key a moment ago: join it
+            return self._reserve(request, estimate, claim)
+
+    def _reserve(self, request: GenerationRequest, estimate: Decimal, claim: Claim) -> Posting:
+        key = request.key
+        with self._db.write() as tx:
+            row = _lock(tx, key)
+            if row is not None and not _may_arm(row, claim):
+                return _posting(row)
+            _refuse_if_stopped(tx, claim.film_id)
+            micros = to_micros(estimate)
+            reserve_money(tx, film_scope(claim.film_id), micros)
+            values: dict[str, Any] = {
+                **claim.model_dump(),
+                "state": State.RESERVED,
+                "estimate_micros": micros,
+                "nonce": None,
+                "submits": 0,
+                "submitted_at": None,
+                "job": None,
+                "failure_code": None,
+                "failure_message": None,
+                "updated_at": now(),
+            }
+            if row is None:
+                body = request.model_dump(mode="json")
+                fresh = {"request_key": key, "request": body, "created_at": now()}
+                tx.execute(insert(journal).values(**fresh, **values))
+            else:
+                tx.execute(update(journal).where(journal.c.request_key == key).values(**values))
+            _enter(tx, key, State.RESERVED, estimate_micros=micros, **claim.model_dump())
+            record_budget(tx, claim.film_id)
+            return _posting(_lock(tx, key))
+
+    def begin_submitting(self, key: str) -> str | None:
+        """Write `submitting` with a fresh nonce; only who gets the nonce back may POST.
+
+        None when somebody else wrote it first, or when the paying film was stopped.
+        """
+        nonce = secrets.token_hex(16)
+        stopped = select(films.c.film_id).where(films.c.execution.in_(STOPPED_FILMS))
+        with self._db.write() as tx:
+            done = tx.execute(
+                update(journal)
+                .where(
+                    journal.c.request_key == key,
+                    journal.c.state == State.RESERVED,
+                    journal.c.film_id.not_in(stopped),
+                )
+                .values(
+                    state=State.SUBMITTING,
+                    nonce=nonce,
+                    submits=journal.c.submits + 1,
+                    submitted_at=now(),
+                    updated_at=now(),
+                )
+            )
+            if not done.rowcount:
+                return None
+            _enter(tx, key, State.SUBMITTING, nonce=nonce)
+        return nonce
+
+    def accept(self, key: str, job: dict[str, JsonValue], source: str) -> Posting:
+        """Write down the provider's job; the first of submitter, webhook and reconciler wins.
+
+        A second job for the same request is written into the history, never over the first.
+        """
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            waiting = row.state in (State.RESERVED, State.SUBMITTING, State.UNKNOWN)
+            if waiting:
+                _move(tx, key, State.ACCEPTED, job=job)
+            if waiting or row.job != job:
+                _enter(
+                    tx,
+                    key,
+                    State(row.state if not waiting else State.ACCEPTED),
+                    job=job,
+                    source=source,
+                    second=not waiting,
+                )
+            return _posting(_must(tx, key))
+
+    def not_accepted(self, key: str, nonce: str | None, why: str) -> None:
+        """Back to `reserved`: the submit of this nonce provably reached nobody."""
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state == State.SUBMITTING and row.nonce == nonce:
+                _move(tx, key, State.RESERVED, nonce=None)
+                _enter(tx, key, State.RESERVED, why=why)
+
+    def resubmit(self, key: str, why: str) -> None:
+        """Back to `reserved` after an unbilled failure that may pass; the job is forgotten."""
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state == State.ACCEPTED:
+                _move(tx, key, State.RESERVED, nonce=None, job=None)
+                _enter(tx, key, State.RESERVED, why=why, job=row.job)
+
+    def doubt(self, key: str, why: str) -> None:
+        """`unknown`: nobody can tell whether the submit was billed; the money stays reserved."""
+        with self._db.write() as tx:
+            if _must(tx, key).state == State.SUBMITTING:
+                _move(tx, key, State.UNKNOWN)
+                _enter(tx, key, State.UNKNOWN, why=why)
+
+    def wake(self, key: str) -> None:
+        """A genuine callback came: the next poll is due now. Raises NotFound."""
+        with self._db.write() as tx:
+            _must(tx, key)
+            tx.execute(update(journal).where(journal.c.request_key == key).values(woken_at=now()))
+
+    def succeed(self, key: str, asset: Asset, tags: Tags, cost: Decimal | None) -> Posting:
+        """Settle: the cost to spent, the rest of the estimate released, the asset linked."""
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state == State.SUCCEEDED:
+                return _posting(row)
+            micros = row.estimate_micros if cost is None else to_micros(cost)
+            _settle(tx, row, micros, "made")
+            request = GenerationRequest.model_validate(row.request)
+            index_asset(tx, asset, Origin.of(request, micros), tags)
+            # The estimate column keeps what the asset cost: it is what a reuse saves.
+            _move(tx, key, State.SUCCEEDED, digest=asset.digest, estimate_micros=micros)
+            _enter(tx, key, State.SUCCEEDED, digest=asset.digest, cost_micros=micros)
+            return _posting(_must(tx, key))
+
+    def fail(self, key: str, code: str, message: str, cost: Decimal) -> Posting:
+        """`failed` for good: what was billed is spent, the rest of the estimate released."""
+        return self._end(key, State.FAILED, code, message, cost)
+
+    def cancel(self, key: str, message: str, cost: Decimal) -> Posting:
+        """`cancelled`: what was billed is spent, the rest of the estimate released."""
+        return self._end(key, State.CANCELLED, "cancelled", message, cost)
+
+    def release(self, key: str, film_id: str) -> None:
+        """Give back the money of a request this film reserved and nobody has sent."""
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state == State.RESERVED and row.film_id == film_id:
+                _settle(tx, row, 0, "released")
+                _move(tx, key, State.CANCELLED, failure_code="cancelled")
+                _enter(tx, key, State.CANCELLED, why="released before it was sent")
+
+    def resolve(self, key: str, choice: str, who: str) -> Posting:
+        """Do what a person chose about an `unknown` request. Raises Conflict if it is not one."""
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state != State.UNKNOWN:
+                raise Conflict(f"the request is {row.state}, not unknown: nothing to resolve")
+            _enter(tx, key, State.UNKNOWN, choice=choice, who=who)
+            if choice == "look_again":
+                _move(tx, key, State.SUBMITTING)
+            elif choice == "send_again":
+                _move(tx, key, State.RESERVED, nonce=None)
+            else:
+                _settle(tx, row, row.estimate_micros, "written_off")
+                _move(
+                    tx,
+                    key,
+                    State.FAILED,
+                    failure_code="written_off",
+                    failure_message=f"written off by {who}",
+                )
+            return _posting(_must(tx, key))
+
+    def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
+        """Requests in flight that nobody has touched for a while, for the sweeper."""
+        before = now() - timedelta(seconds=idle_s)
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(journal)
+                .where(journal.c.state.in_(IN_FLIGHT), journal.c.updated_at < before)
+                .order_by(journal.c.updated_at)
+                .limit(count)
+            ).all()
+        return [_posting(row) for row in rows]
+
+    def in_doubt(self, film_id: str, shot_id: str) -> Posting | None:
+        """The request of a shot that waits for a person's choice, if there is one."""
+        with self._db.read() as tx:
+            row = tx.execute(
+                select(journal).where(
+                    journal.c.film_id == film_id,
+                    journal.c.shot_id == shot_id,
+                    journal.c.state == State.UNKNOWN,
+                )
+            ).first()
+        return _posting(row) if row else None
+
+    def _end(self, key: str, state: State, code: str, message: str, cost: Decimal) -> Posting:
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state in IN_FLIGHT:
+                _settle(tx, row, to_micros(cost), state.value)
+                _move(tx, key, state, failure_code=code, failure_message=message[:2000])
+                _enter(
+                    tx, key, state, code=code, message=message[:2000], cost_micros=to_micros(cost)
+                )
+            return _posting(_must(tx, key))
+
+
+def record_budget(tx: Connection, film_id: str) -> None:
+    """Tell watchers that a film's money moved."""
+    record_event(tx, film_id, "budget.changed")
+
+
+def _may_arm(row: Row[Any], claim: Claim) -> bool:
+    return row.state in (State.FAILED, State.CANCELLED) and row.intent != claim.intent
+
+
+def _refuse_if_stopped(tx: Connection, film_id: str) -> None:
+    execution = tx.execute(select(films.c.execution).where(films.c.film_id == film_id)).scalar()
+    if execution is None:
+        raise NotFound(f"there is no film {film_id}")
+    if execution in STOPPED_FILMS:
+        raise FilmStopped(f"the film {film_id} was cancelled")
+
+
+def _settle(tx: Connection, row: Row[Any], micros: int, why: str) -> None:
+    settle_money(tx, film_scope(row.film_id), row.estimate_micros, micros)
+    if micros:
+        request = row.request
+        tx.execute(
+            insert(charges).values(
+                request_key=row.request_key,
+                film_id=row.film_id,
+                shot_id=row.shot_id,
+                kind=request["kind"],
+                provider=request["provider"],
+                model=request["model"],
+                micros=micros,
+                why=why,
+                at=now(),
+            )
+        )
+    record_budget(tx, row.film_id)
+
+
+def _lock(tx: Connection, key: str) -> Row[Any] | None:
+    return tx.execute(
+        select(journal).where(journal.c.request_key == key).with_for_update()
+    ).one_or_none()
+
+
+def _must(tx: Connection, key: str) -> Row[Any]:
+    row = _lock(tx, key)
+    if row is None:
+        raise NotFound(f"there is no request {key}")
+    return row
+
+
+def _move(tx: Connection, key: str, state: State, **values: Any) -> None:
+    tx.execute(
+        update(journal)
+        .where(journal.c.request_key == key)
+        .values(state=state, updated_at=now(), **values)
+    )
+
+
+def _enter(tx: Connection, key: str, state: State, **detail: Any) -> None:
+    tx.execute(
+        insert(journal_entries).values(request_key=key, at=now(), state=state, detail=detail)
+    )
+
+
+def _posting(row: Row[Any] | None) -> Posting:
+    assert row is not None
+    return Posting(
+        request_key=row.request_key,
+        state=State(row.state),
+        request=GenerationRequest.model_validate(row.request),
+        payer=Claim(film_id=row.film_id, shot_id=row.shot_id, intent=row.intent),
+        nonce=row.nonce,
+        submits=row.submits,
+        submitted_at=row.submitted_at,
+        job=row.job,
+        estimate=from_micros(row.estimate_micros),
+        digest=row.digest,
+        failure_code=row.failure_code,
+        failure_message=row.failure_message,
+        woken_at=row.woken_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,192 @@
+"""Shots: what is asked of each, and where it stands on both axes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from filmforge.contracts import ShotPlan
+from filmforge.domain import Asset, Direction, Execution, Frozen, Kind, Review, Shot
+from filmforge.errors import NotFound
+from filmforge.ledger.assets import index_step
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import record_event
+from filmforge.ledger.tables import films, shots
+
+
+class ShotRecord(Frozen):
+    """A shot as kept; the digests are those of the takes in use."""
+
+    film_id: str
+    position: int
+    shot: Shot
+    direction: Direction
+    attempt: int
+    execution: Execution
+    review: Review
+    reason: str | None
+    message: str | None
+    image_digest: str | None
+    video_digest: str | None
+    audio_digest: str | None
+    conformed_digest: str | None
+
+    def digest(self, kind: Kind) -> str | None:
+        """The digest of the take in use of one kind."""
+        found: str | None = getattr(self, f"{kind.value}_digest")
+        return found
+
+
+class Shots:
+    """The shots of every film."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def read(self, film_id: str, shot_id: str) -> ShotRecord:
+        """One shot. Raises NotFound."""
+        with self._db.read() as tx:
+            return _shot(_must_shot(tx, film_id, shot_id))
+
+    def of_film(self, film_id: str, start: int = 0, count: int = 10_000) -> Sequence[ShotRecord]:
+        """The shots of a film in film order, from one position on."""
+        with self._db.read() as tx:
+            wanted = select(shots).where(shots.c.film_id == film_id, shots.c.position >= start)
+            return [
+                _shot(row) for row in tx.execute(wanted.order_by(shots.c.position).limit(count))
+            ]
+
+    def plan(self, film_id: str, positions: Sequence[int]) -> Sequence[ShotPlan]:
+        """What the film workflow needs to know of some shots, in film order."""
+        with self._db.read() as tx:
+            brief = tx.execute(
+                select(films.c.document).where(films.c.film_id == film_id)
+            ).scalar_one()
+            rows = tx.execute(
+                select(shots)
+                .where(shots.c.film_id == film_id, shots.c.position.in_(positions))
+                .order_by(shots.c.position)
+            ).all()
+        approval = brief["approval"]["frames"] == "required"
+        return [_plan(_shot(row), approval) for row in rows]
+
+    def set(
+        self,
+        film_id: str,
+        shot_id: str,
+        *,
+        execution: Execution | None = None,
+        review: Review | None = None,
+        reason: str | None = None,
+        message: str | None = None,
+        event: str = "shot.changed",
+    ) -> None:
+        """Record where a shot stands; an axis that is None stays as it is."""
+        with self._db.write() as tx:
+            before = _must_shot(tx, film_id, shot_id)
+            state = {
+                "execution": execution or before.execution,
+                "review": review or before.review,
+                "reason": reason,
+                "message": message,
+            }
+            if all(getattr(before, name) == value for name, value in state.items()):
+                return
+            _update_shot(tx, film_id, shot_id, **state)
+            record_event(tx, film_id, event, shot_id, **state)
+
+    def direct(
+        self, film_id: str, shot_id: str, direction: Direction, review: Review = Review.READY
+    ) -> None:
+        """Change what is asked of a shot: it is to be made again, which counts as a new wish."""
+        with self._db.write() as tx:
+            _must_shot(tx, film_id, shot_id)
+            state = {"execution": Execution.QUEUED, "review": review, "reason": None}
+            _update_shot(
+                tx,
+                film_id,
+                shot_id,
+                **state,
+                message=None,
+                conformed_digest=None,
+                direction=direction.model_dump(mode="json"),
+                attempt=shots.c.attempt + 1,
+            )
+            record_event(tx, film_id, "shot.changed", shot_id, **state)
+
+    def conformed(self, film_id: str, shot_id: str, piece: Asset) -> None:
+        """The shot has landed: its piece of the film is stored."""
+        with self._db.write() as tx:
+            index_step(tx, piece, "conform")
+            _update_shot(
+                tx,
+                film_id,
+                shot_id,
+                conformed_digest=piece.digest,
+                reason=None,
+                message=None,
+                execution=Execution.SUCCEEDED,
+                review=Review.DONE,
+            )
+            record_event(
+                tx,
+                film_id,
+                "shot.changed",
+                shot_id,
+                execution=Execution.SUCCEEDED,
+                review=Review.DONE,
+            )
+
+    def tally(self, film_id: str) -> dict[str, int]:
+        """How many shots stand where, by review state."""
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(shots.c.review, func.count())
+                .where(shots.c.film_id == film_id)
+                .group_by(shots.c.review)
+            )
+            return {row[0]: row[1] for row in rows}
+
+
+def _must_shot(tx: Connection, film_id: str, shot_id: str) -> Row[Any]:
+    mine = (shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+    row = tx.execute(select(shots).where(*mine).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no shot {shot_id} in film {film_id}")
+    return row
+
+
+def _update_shot(tx: Connection, film_id: str, shot_id: str, **values: Any) -> None:
+    mine = (shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+    tx.execute(update(shots).where(*mine).values(updated_at=now(), **values))
+
+
+def _shot(row: Row[Any]) -> ShotRecord:
+    return ShotRecord(
+        film_id=row.film_id,
+        position=row.position,
+        shot=Shot.model_validate(row.document),
+        direction=Direction.model_validate(row.direction),
+        attempt=row.attempt,
+        execution=Execution(row.execution),
+        review=Review(row.review),
+        reason=row.reason,
+        message=row.message,
+        image_digest=row.image_digest,
+        video_digest=row.video_digest,
+        audio_digest=row.audio_digest,
+        conformed_digest=row.conformed_digest,
+    )
+
+
+def _plan(record: ShotRecord, approval: bool) -> ShotPlan:
+    changed = record.direction.changes.get("dialogue", record.shot.dialogue)
+    return ShotPlan(
+        shot_id=record.shot.shot_id,
+        position=record.position,
+        has_dialogue=bool(changed),
+        approval=approval,
+        own_clip=Kind.VIDEO in record.direction.replaced,
+        finished=record.execution == Execution.SUCCEEDED and bool(record.conformed_digest),
+        omitted=record.review == Review.OMITTED,
+    )

@@ -1,0 +1,271 @@
+"""The tables of the ledger; money is integer micro-dollars, times are UTC."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time that keeps its zone on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite forgets the zone: it is always UTC."""
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only for a primary key that is exactly INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+films = Table(
+    "films",
+    metadata,
+    Column("film_id", String(64), primary_key=True),
+    Column("title", String(200), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("body_digest", String(64), nullable=False),
+    Column("idempotency_key", String(255), unique=True),
+    Column("shot_count", Integer, nullable=False),
+    Column("execution", String(20), nullable=False),
+    Column("reason", String(64)),
+    Column("stop_after", String(10), nullable=False),
+    Column("callback_url", String(2000)),
+    Column("run", Integer, nullable=False, default=0),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+shots = Table(
+    "shots",
+    metadata,
+    Column("film_id", ForeignKey("films.film_id"), primary_key=True),
+    Column("shot_id", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("direction", JSON, nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("execution", String(20), nullable=False),
+    Column("review", String(20), nullable=False),
+    Column("reason", String(64)),
+    Column("message", Text),
+    Column("image_digest", String(64)),
+    Column("video_digest", String(64)),
+    Column("audio_digest", String(64)),
+    Column("conformed_digest", String(64)),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("film_id", "position"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope", String(100), primary_key=True),
+    Column("limit_micros", BigInteger, nullable=False),
+    Column("reserved_micros", BigInteger, nullable=False, default=0),
+    Column("spent_micros", BigInteger, nullable=False, default=0),
+    Column("saved_micros", BigInteger, nullable=False, default=0),
+    CheckConstraint("reserved_micros >= 0", name="reserved_not_negative"),
+    CheckConstraint("spent_micros >= 0", name="spent_not_negative"),
+    CheckConstraint("limit_micros >= 0", name="limit_not_negative"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("request_key", String(64), primary_key=True),
+    Column("state", String(12), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("film_id", String(64), nullable=False),
+    Column("shot_id", String(64), nullable=False),
+    Column("intent", String(200), nullable=False),
+    Column("nonce", String(32)),
+    Column("submits", Integer, nullable=False, default=0),
+    Column("submitted_at", UtcDateTime),
+    Column("job", JSON),
+    Column("estimate_micros", BigInteger, nullable=False),
+    Column("digest", String(64)),
+    Column("failure_code", String(64)),
+    Column("failure_message", Text),
+    Column("woken_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint(
+        "state IN ('reserved', 'submitting', 'accepted', 'succeeded', 'failed', 'cancelled',"
+        " 'unknown')",
+        name="known_state",
+    ),
+    Index(None, "state"),
+)
+
+journal_entries = Table(
+    "journal_entries",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("request_key", ForeignKey("journal.request_key"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("request_key", ForeignKey("journal.request_key"), nullable=False, index=True),
+    Column("film_id", ForeignKey("films.film_id"), nullable=False, index=True),
+    Column("shot_id", String(64), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("why", String(20), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    CheckConstraint("micros >= 0", name="not_negative"),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("duration_s", Float),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("request_key", String(64)),
+    Column("prompt", Text, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("reuses", Integer, nullable=False, default=0),
+    Column("saved_micros", BigInteger, nullable=False, default=0),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+asset_tags = Table(
+    "asset_tags",
+    metadata,
+    Column("digest", ForeignKey("assets.digest"), primary_key=True),
+    Column("facet", String(20), primary_key=True),
+    Column("value", String(100), primary_key=True),
+    Index(None, "facet", "value"),
+)
+
+takes = Table(
+    "takes",
+    metadata,
+    Column("film_id", String(64), primary_key=True),
+    Column("shot_id", String(64), primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("take", Integer, primary_key=True),
+    Column("request_key", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("digest", ForeignKey("assets.digest"), nullable=False, index=True),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("saved_micros", BigInteger, nullable=False),
+    Column("reused", Boolean, nullable=False),
+    Column("note", Text),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    ForeignKeyConstraint(["film_id", "shot_id"], ["shots.film_id", "shots.shot_id"]),
+    UniqueConstraint("film_id", "shot_id", "kind", "request_key"),
+)
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("gate_id", String(32), primary_key=True),
+    Column("film_id", String(64), nullable=False),
+    Column("shot_id", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("who", String(200)),
+    Column("note", Text),
+    Column("link_id", String(64)),
+    ForeignKeyConstraint(["film_id", "shot_id"], ["shots.film_id", "shots.shot_id"]),
+    UniqueConstraint("film_id", "shot_id", "digest"),
+    Index(None, "film_id", "state"),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("film_id", ForeignKey("films.film_id"), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("digest", ForeignKey("assets.digest"), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("film_id", ForeignKey("films.film_id"), nullable=False, index=True),
+    Column("shot_id", String(64)),
+    Column("who", String(200), nullable=False),
+    Column("action", String(30), nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("film_id", ForeignKey("films.film_id"), nullable=False),
+    Column("shot_id", String(64)),
+    Column("type", String(40), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index(None, "film_id", "id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event_id", ForeignKey("events.id"), primary_key=True),
+    Column("url", String(2000), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", UtcDateTime, index=True),
+    Column("delivered_at", UtcDateTime),
+    Column("last_error", Text),
+)

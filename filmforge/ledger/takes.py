@@ -1,0 +1,186 @@
+"""Takes: which asset each attempt at a shot came to, made or used again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from filmforge.domain import Asset, GenerationRequest, Kind, Tags, Take
+from filmforge.ledger.assets import Origin, index_asset
+from filmforge.ledger.budget import add_saving, film_scope
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import record_event
+from filmforge.ledger.journal import Posting
+from filmforge.ledger.tables import assets, shots, takes
+from filmforge.money import from_micros, to_micros
+
+
+class Takes:
+    """The take history of every shot."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def link(self, film_id: str, shot_id: str, posting: Posting, note: str | None) -> Take:
+        """Use what a request made for a shot; the shot that paid for it reuses nothing."""
+        payer = (posting.payer.film_id, posting.payer.shot_id)
+        paid_here = payer == (film_id, shot_id)
+        with self._db.write() as tx:
+            return _link(tx, film_id, shot_id, posting, note, reused=not paid_here)
+
+    def upload(
+        self, film_id: str, shot_id: str, request: GenerationRequest, asset: Asset, tags: Tags
+    ) -> None:
+        """Put a person's file into the index, where a replacement can take it from."""
+        with self._db.write() as tx:
+            index_asset(tx, asset, Origin.of(request, 0), tags)
+            record_event(tx, film_id, "asset.uploaded", shot_id, digest=asset.digest)
+
+    def replace(self, film_id: str, shot_id: str, kind: Kind, digest: str, who: str) -> None:
+        """Record a replacement as the newest take, at no cost."""
+        with self._db.write() as tx:
+            _use(tx, film_id, shot_id, kind, digest)
+            values: dict[str, Any] = {
+                "provider": "upload",
+                "model": "upload",
+                "request_key": digest,
+                "digest": digest,
+            }
+            _append(
+                tx,
+                film_id,
+                shot_id,
+                kind,
+                values,
+                cost=0,
+                saved=0,
+                reused=False,
+                note=f"replaced by {who}",
+            )
+
+    def of_film(self, film_id: str) -> dict[str, list[Take]]:
+        """Every take of a film by shot, oldest first."""
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(takes).where(takes.c.film_id == film_id).order_by(takes.c.at, takes.c.take)
+            )
+            found: dict[str, list[Take]] = {}
+            for row in rows:
+                found.setdefault(row.shot_id, []).append(_take(row))
+            return found
+
+    def of_shot(self, film_id: str, shot_id: str) -> Sequence[Take]:
+        """Every take of a shot, oldest first."""
+        return self.of_film(film_id).get(shot_id, [])
+
+
+def _link(
+    tx: Connection, film_id: str, shot_id: str, posting: Posting, note: str | None, reused: bool
+) -> Take:
+    request, digest = posting.request, posting.digest
+    assert digest is not None, "only a succeeded request has a take"
+    _use(tx, film_id, shot_id, request.kind, digest)
+    mine = _mine(film_id, shot_id, request.kind)
+    known = tx.execute(
+        select(takes).where(*mine, takes.c.request_key == posting.request_key)
+    ).one_or_none()
+    if known is not None:
+        return _take(known)
+    price = to_micros(posting.estimate)
+    if reused:
+        add_saving(tx, film_scope(film_id), price)
+        tx.execute(
+            update(assets)
+            .where(assets.c.digest == digest)
+            .values(reuses=assets.c.reuses + 1, saved_micros=assets.c.saved_micros + price)
+        )
+    values = {
+        "provider": request.provider,
+        "model": request.model,
+        "request_key": posting.request_key,
+        "digest": digest,
+    }
+    return _append(
+        tx,
+        film_id,
+        shot_id,
+        request.kind,
+        values,
+        cost=0 if reused else price,
+        saved=price if reused else 0,
+        reused=reused,
+        note=note,
+    )
+
+
+def _append(
+    tx: Connection,
+    film_id: str,
+    shot_id: str,
+    kind: Kind,
+    values: dict[str, Any],
+    *,
+    cost: int,
+    saved: int,
+    reused: bool,
+    note: str | None,
+) -> Take:
+    mine = _mine(film_id, shot_id, kind)
+    known = tx.execute(
+        select(takes).where(*mine, takes.c.request_key == values["request_key"])
+    ).one_or_none()
+    if known is not None:
+        return _take(known)
+    number = (tx.execute(select(func.max(takes.c.take)).where(*mine)).scalar() or 0) + 1
+    tx.execute(
+        insert(takes).values(
+            film_id=film_id,
+            shot_id=shot_id,
+            kind=kind,
+            take=number,
+            cost_micros=cost,
+            saved_micros=saved,
+            reused=reused,
+            note=note or None,
+            at=now(),
+            **values,
+        )
+    )
+    record_event(
+        tx,
+        film_id,
+        "take.made",
+        shot_id,
+        kind=kind,
+        take=number,
+        reused=reused,
+        digest=values["digest"],
+    )
+    row = tx.execute(select(takes).where(*mine, takes.c.take == number)).one()
+    return _take(row)
+
+
+def _use(tx: Connection, film_id: str, shot_id: str, kind: Kind, digest: str) -> None:
+    tx.execute(
+        update(shots)
+        .where(shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+        .values({f"{kind.value}_digest": digest, "updated_at": now()})
+    )
+
+
+def _mine(film_id: str, shot_id: str, kind: Kind) -> tuple[Any, ...]:
+    return (takes.c.film_id == film_id, takes.c.shot_id == shot_id, takes.c.kind == kind)
+
+
+def _take(row: Any) -> Take:
+    return Take(
+        take=row.take,
+        kind=Kind(row.kind),
+        provider=row.provider,
+        model=row.model,
+        request_key=row.request_key,
+        digest=row.digest,
+        cost=from_micros(row.cost_micros),
+        reused=row.reused,
+        note=row.note,
+    )

@@ -1,0 +1,1 @@
+"""Providers make images, clips and voices; one file each, none knows another."""

@@ -1,0 +1,51 @@
+"""Settings: the only reader of the environment."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from filmforge.money import Money
+
+
+class Settings(BaseSettings):
+    """Everything an installation can choose; names in the environment are given as aliases.
+
+    Times end in `_s` (seconds), sizes in `_bytes`. Empty values count as not set.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FILMFORGE_", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    temporal_address: str = Field(default="", validation_alias="TEMPORAL_ADDRESS")
+    temporal_namespace: str = Field(default="default", validation_alias="TEMPORAL_NAMESPACE")
+
+    s3_endpoint: str = Field(default="", validation_alias="AWS_ENDPOINT_URL_S3")
+    s3_bucket: str = Field(default="", validation_alias="FILMFORGE_S3_BUCKET")
+
+    database_url: SecretStr = SecretStr("")
+    work_dir: Path = Path(".filmforge/work")
+
+    api_keys: SecretStr = SecretStr("")
+    signing_key: SecretStr = SecretStr("")
+    public_url: str = "http://127.0.0.1:8700"
+    allow_private_urls: bool = False
+
+    default_budget_usd: Money = Decimal("10.00")
+    review_link_s: int = Field(default=7 * 86_400, ge=60)
+    reminder_s: int = Field(default=86_400, ge=1)
+    window: int = Field(default=64, ge=1, le=400)
+    generate_slots: int = Field(default=64, ge=1, le=1_000)
+    cpu_slots: int = Field(default=0, ge=0, description="0 is one for each core")
+    max_asset_bytes: int = Field(default=2_000_000_000, ge=1_000)
+
+    fake_url: str = ""
+    fake_webhook_secret: SecretStr = SecretStr("")
+    crash_at: str = Field(default="", description="test builds: a point where the worker dies")
+
+    def keys(self) -> tuple[str, ...]:
+        """The API keys that may call, as configured (comma separated)."""
+        given = self.api_keys.get_secret_value().split(",")
+        return tuple(key.strip() for key in given if key.strip())

@@ -1,0 +1,1 @@
+"""Temporal workflows: the durable film and its shots."""
