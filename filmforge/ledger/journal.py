@@ -72,6 +72,13 @@ class Posting(Frozen):
     updated_at: datetime
 
 
+class Made(Frozen):
+    """The asset a request came to and what it cost."""
+
+    digest: str
+    cost: Decimal
+
+
 class Journal:
     """The journal in a database."""
 
@@ -86,18 +93,22 @@ class Journal:
             raise NotFound(f"there is no request {key}")
         return _posting(row)
 
-    def known_costs(self, keys: Sequence[str]) -> dict[str, Decimal]:
-        """What the succeeded requests among `keys` have cost, by key."""
-        found: dict[str, Decimal] = {}
+    def made(self, keys: Sequence[str]) -> dict[str, Made]:
+        """What the requests among `keys` that succeeded have come to, by key."""
+        found: dict[str, Made] = {}
         with self._db.read() as tx:
             for start in range(0, len(keys), 500):
                 rows = tx.execute(
-                    select(journal.c.request_key, journal.c.estimate_micros).where(
+                    select(
+                        journal.c.request_key, journal.c.digest, journal.c.estimate_micros
+                    ).where(
                         journal.c.request_key.in_(keys[start : start + 500]),
                         journal.c.state == State.SUCCEEDED,
                     )
                 )
-                found.update({row.request_key: from_micros(row.estimate_micros) for row in rows})
+                found.update(
+                    {row[0]: Made(digest=row[1], cost=from_micros(row[2])) for row in rows}
+                )
         return found
 
     def reserve(self, request: GenerationRequest, estimate: Decimal, claim: Claim) -> Posting:

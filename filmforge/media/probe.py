@@ -185,6 +185,8 @@ def _check_decodes(path: Path, facts: MediaFacts, limits: Limits) -> None:
     deadline = time.monotonic() + limits.decode_s
     try:
         with open_media(path) as media:
+            for stream in media.streams.video:
+                stream.thread_type = "AUTO"
             start_s = float((media.start_time or 0) * _TICK)
             if duration_s <= whole_s:
                 end_s = _decode(media, facts.kind, None, deadline)
@@ -209,7 +211,6 @@ def _check_end(facts: MediaFacts, end_s: float) -> None:
 def _decode(media: InputContainer, kind: Kind, until_s: float | None, deadline: float) -> float:
     """Decode from where the file stands; returns when the last packet ends, in seconds."""
     index = (media.streams.video if kind is Kind.VIDEO else media.streams.audio)[0].index
-    media.streams[index].codec_context.thread_type = "AUTO"
     end_s, frames = 0.0, 0
     for packet in _packets(media, deadline):
         end_s = max(end_s, _end_s(packet))

@@ -117,6 +117,6 @@ def _described(head: bytes) -> str:
     if not head:
         return "is empty"
     text = head[:24].decode("ascii", "replace")
-    if text.lstrip("\ufeff\ufffd \t\r\n")[:1] in ("<", "#") or text.isprintable():
+    if all(char.isprintable() or char.isspace() for char in text.lstrip("\ufffd")):
         return f"is text, beginning with {text!a}"
     return f"is of an unknown kind, beginning with the bytes {head[:8].hex(' ')}"

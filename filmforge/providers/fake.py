@@ -1,20 +1,19 @@
 """The `fake` provider: a hosted queue in everything but the money, for tests and trials."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
-from filmforge.domain import MAX_DURATION_S, MAX_PROMPT_CHARS, GenerationRequest, Kind, Seconds
+from filmforge.domain import GenerationRequest
 from filmforge.errors import (
     AnswerLost,
     BadInput,
@@ -28,41 +27,14 @@ from filmforge.errors import (
     Refused,
 )
 from filmforge.money import Money
-from filmforge.providers.base import Job, JobReport, JobStatus, Model, Price, Recovery, Unit
+from filmforge.providers.base import Job, JobReport, JobStatus, Model, Recovery
+from filmforge.providers.fake_catalogue import MODELS, price_of
 
 MAX_ANSWER_BYTES = 1024 * 1024
 CLOCK_MARGIN = timedelta(seconds=5)
 ASK_TIMEOUT_S = 10.0
 FETCH_ATTEMPTS = 3
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-SOURCE = "filmforge/fakeserver/catalogue.py"
-LOOK = frozenset({"prompt", "negative_prompt", "width", "height"})
-
-
-def _price(usd: str, unit: Unit) -> Price:
-    return Price(usd=Decimal(usd), unit=unit, source=SOURCE, read_on=date(2026, 11, 21))
-
-
-MODELS = {
-    model.id: model
-    for model in (
-        Model(id="image-1", kind=Kind.IMAGE, parameters=LOOK, price=_price("0.003", Unit.ITEM)),
-        Model(
-            id="video-1",
-            kind=Kind.VIDEO,
-            parameters=LOOK | {"fps", "duration"},
-            price=_price("0.01", Unit.SECOND),
-            max_duration_s=float(MAX_DURATION_S),
-        ),
-        Model(
-            id="voice-1",
-            kind=Kind.AUDIO,
-            parameters=frozenset({"text", "voice"}),
-            price=_price("0.000015", Unit.CHARACTER),
-            max_chars=MAX_PROMPT_CHARS,
-        ),
-    )
-}
 
 
 class _Trouble(BaseModel):
@@ -118,6 +90,10 @@ class _Page(BaseModel):
 
 class _Notice(BaseModel):
     request_id: str = Field(min_length=1)
+
+
+class _CutShort(Exception):
+    pass
 
 
 @dataclass(frozen=True)
@@ -176,23 +152,7 @@ class FakeProvider:
 
     def quote(self, request: GenerationRequest) -> Money:
         """What the request costs, in US dollars. Raises BadInput naming the parameter."""
-        model = MODELS.get(request.model)
-        if model is None or model.kind is not request.kind:
-            known = ", ".join(m.id for m in MODELS.values() if m.kind is request.kind)
-            problem = f"fake has no {request.kind.value} model {request.model!r}"
-            raise BadInput("model", problem, f"Use one of: {known}.")
-        for name in request.parameters:
-            if name not in model.parameters:
-                known = ", ".join(sorted(model.parameters))
-                raise BadInput(name, f"{model.id} does not take it", f"It takes: {known}.")
-        words = _words(request, "text" if model.kind is Kind.AUDIO else "prompt")
-        match model.price.unit:
-            case Unit.ITEM:
-                return model.price.usd
-            case Unit.SECOND:
-                return model.price.usd * _duration(request)
-            case Unit.CHARACTER:
-                return model.price.usd * len(words)
+        return price_of(request)
 
     async def submit(
         self, request: GenerationRequest, inputs: Mapping[str, str], callback_url: str | None
@@ -262,14 +222,15 @@ class FakeProvider:
         Raises ProviderUnavailable when it cannot be had, BadMedia when it is longer than
         `max_bytes` or ends too early every time; after a failure there is no file.
         """
-        try:
-            for attempt in range(1, FETCH_ATTEMPTS + 1):
-                if await self._download(url, path, max_bytes):
-                    return
-            raise BadMedia(f"fake: the output ended too early {attempt} times")
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        for _ in range(FETCH_ATTEMPTS):
+            try:
+                async with self._output(url) as answer:
+                    with _written(path) as file:
+                        await _copy(answer, file, max_bytes)
+                return
+            except _CutShort:
+                continue
+        raise BadMedia(f"fake: the output ended too early {FETCH_ATTEMPTS} times")
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> str:
         """The job id of a callback signed as Standard Webhooks says, at most 5 minutes ago.
@@ -336,21 +297,6 @@ class FakeProvider:
                 return
             asked["cursor"] = page.next_cursor
 
-    async def _download(self, url: str, path: Path, max_bytes: int) -> bool:
-        """Whether the whole output arrived; False when the line dropped midway."""
-        size = 0
-        async with self._output(url) as answer:
-            with await asyncio.to_thread(path.open, "wb") as file:
-                try:
-                    async for piece in answer.aiter_bytes():
-                        size += len(piece)
-                        if size > max_bytes:
-                            raise BadMedia(f"fake: the output is longer than {max_bytes} bytes")
-                        file.write(piece)
-                except httpx.RemoteProtocolError:
-                    return False
-        return True
-
     @asynccontextmanager
     async def _output(self, url: str) -> AsyncIterator[httpx.Response]:
         if _origin(url) != _origin(self._base):
@@ -382,6 +328,28 @@ def _verifier(secret: str) -> Webhook | None:
         raise NotConfigured(f"fake: {problem}") from None
 
 
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+async def _copy(answer: httpx.Response, file: BinaryIO, max_bytes: int) -> None:
+    size = 0
+    try:
+        async for piece in answer.aiter_bytes():
+            size += len(piece)
+            if size > max_bytes:
+                raise BadMedia(f"fake: the output is longer than {max_bytes} bytes")
+            file.write(piece)
+    except httpx.RemoteProtocolError:
+        raise _CutShort from None
+
+
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
@@ -389,21 +357,6 @@ def _origin(url: str) -> tuple[str, str]:
 
 def _path(job: Job, call: str) -> str:
     return f"/v1/requests/{quote(job.id, safe='')}/{call}"
-
-
-def _words(request: GenerationRequest, name: str) -> str:
-    words = request.parameters.get(name)
-    if not isinstance(words, str) or not 0 < len(words) <= MAX_PROMPT_CHARS:
-        raise BadInput(name, "is missing or too long", f"Give 1 to {MAX_PROMPT_CHARS} characters.")
-    return words
-
-
-def _duration(request: GenerationRequest) -> Decimal:
-    try:
-        return TypeAdapter[Decimal](Seconds).validate_python(request.parameters.get("duration"))
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"]
-        raise BadInput("duration", problem, 'Give seconds such as "2.5".') from None
 
 
 def _not_accepted(answer: _Answer) -> FilmError:

@@ -75,13 +75,13 @@ def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
     """
 
     def preview() -> Provider:
-        from filmforge.providers.preview import PreviewProvider  # noqa: PLC0415 - costly, often unused
+        from filmforge.providers.preview import PreviewProvider
 
         processes = settings.cpu_slots or os.cpu_count() or 1
         return PreviewProvider(settings.work_dir, fetch_asset, processes)
 
     def fake() -> Provider:
-        from filmforge.providers.fake import FakeProvider  # noqa: PLC0415 - costly, often unused
+        from filmforge.providers.fake import FakeProvider
 
         if not settings.fake_url:
             raise NotConfigured(
