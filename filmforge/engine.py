@@ -1,0 +1,149 @@
+"""The engine: the only client of Temporal; starts films and carries people's commands to them."""
+
+from datetime import timedelta
+from typing import Self
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from filmforge.contracts import (
+    FILM_WORKFLOW,
+    ORCHESTRATION_QUEUE,
+    Answer,
+    Cancel,
+    Decide,
+    FilmOrder,
+    Progress,
+    Replace,
+    Resolve,
+    Retry,
+    SetBudget,
+    Skip,
+    film_workflow_id,
+)
+from filmforge.domain import Stage
+from filmforge.errors import Conflict, FilmError, ServiceUnavailable
+from filmforge.settings import Settings
+
+CALL_TIMEOUT = timedelta(seconds=20)
+
+FilmCommand = Decide | Retry | Skip | Replace | Resolve | SetBudget | Cancel
+
+VERBS: dict[type[BaseModel], str] = {
+    Decide: "decide",
+    Retry: "retry",
+    Skip: "skip",
+    Replace: "replace",
+    Resolve: "resolve",
+    SetBudget: "set_budget",
+    Cancel: "cancel",
+}
+
+
+async def connect(settings: Settings) -> Client:
+    """A Temporal client from Temporal's own environment (address, namespace, TLS, API key)."""
+    config = dict(ClientConfig.load_client_connect_config())
+    if settings.temporal_address:
+        config["target_host"] = settings.temporal_address
+        config["namespace"] = settings.temporal_namespace
+    return await Client.connect(**config, data_converter=pydantic_data_converter)  # type: ignore[arg-type] # a TypedDict of the very arguments
+
+
+class Engine:
+    """Films as running workflows."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @classmethod
+    async def connected(cls, settings: Settings) -> Self:
+        """An engine on the configured Temporal server."""
+        return cls(await connect(settings))
+
+    async def start_film(self, film_id: str, stop_after: Stage | None = None) -> None:
+        """Start the workflow of a film; one that runs already is left alone."""
+        order = FilmOrder(film_id=film_id, stop_after=stop_after)
+        try:
+            await self.client.start_workflow(
+                FILM_WORKFLOW,
+                order,
+                id=film_workflow_id(film_id),
+                task_queue=ORCHESTRATION_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=film_id,
+                rpc_timeout=CALL_TIMEOUT,
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def command(self, film_id: str, command: FilmCommand) -> Answer:
+        """Carry a person's command to a running film and wait until it is recorded.
+
+        Raises Conflict when the film does not run, ServiceUnavailable when Temporal or the
+        worker did not answer in time; then the same command may safely be sent again.
+        """
+        handle = self.client.get_workflow_handle(film_workflow_id(film_id))
+        try:
+            answer: Answer = await handle.execute_update(
+                VERBS[type(command)], command, result_type=Answer, rpc_timeout=CALL_TIMEOUT
+            )
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise ServiceUnavailable("no worker took the command in time; send it again") from error
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from error
+        except RPCError as error:
+            raise _unavailable(error, film_id) from error
+        return answer
+
+    async def progress(self, film_id: str) -> Progress:
+        """A film at a glance, from its workflow. Raises Conflict when there is none."""
+        handle = self.client.get_workflow_handle(film_workflow_id(film_id))
+        try:
+            found: Progress = await handle.query(
+                "progress", result_type=Progress, rpc_timeout=CALL_TIMEOUT
+            )
+        except RPCError as error:
+            raise _unavailable(error, film_id) from error
+        return found
+
+    async def running(self, film_id: str) -> bool:
+        """Whether a workflow works on the film."""
+        handle = self.client.get_workflow_handle(film_workflow_id(film_id))
+        try:
+            found = await handle.describe(rpc_timeout=CALL_TIMEOUT)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return found.status == WorkflowExecutionStatus.RUNNING
+
+    async def check(self) -> None:
+        """Raise ServiceUnavailable unless Temporal answers."""
+        try:
+            await self.client.service_client.check_health(timeout=timedelta(seconds=3))
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> FilmError:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
+        return Conflict("the film ended before the command was carried out")
+    return Conflict(str(cause))
+
+
+def _unavailable(error: RPCError, film_id: str = "") -> FilmError:
+    if film_id and error.status == RPCStatusCode.NOT_FOUND:
+        return Conflict(f"the film {film_id} is not running")
+    return ServiceUnavailable(f"Temporal did not answer: {error.message}")

@@ -1,0 +1,137 @@
+"""Assets in an object store: every file under the sha256 of its own bytes, written once."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from filmforge.domain import Frozen
+from filmforge.errors import BadMedia, NotFound, StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CHUNK_BYTES = 1 << 20
+PRESIGNED_S = 3600
+MULTIPART_BYTES = 64 << 20
+
+
+class Stored(Frozen):
+    """A file in the store; `size` in bytes."""
+
+    digest: str
+    size: int
+    media_type: str
+
+
+def object_key(digest: str) -> str:
+    """The object's key: fanned out so that no listing grows without bound."""
+    return f"sha256/{digest[:2]}/{digest}"
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file in hexadecimal, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class AssetStore:
+    """The bucket that holds every asset; all methods may be called from any thread."""
+
+    def __init__(self, bucket: str, endpoint: str = "") -> None:
+        self.bucket = bucket
+        # standard: bounded retries; they are safe here because every object names its content.
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 5},
+            connect_timeout=5,
+            read_timeout=60,
+            signature_version="s3v4",
+            s3={"addressing_style": "path"} if endpoint else {},
+            max_pool_connections=32,
+        )
+        self._s3: S3Client = boto3.client("s3", endpoint_url=endpoint or None, config=config)
+
+    async def put(self, path: Path, media_type: str) -> Stored:
+        """Store a file create-only under its digest; storing it again changes nothing."""
+        return await asyncio.to_thread(self._put, path, media_type)
+
+    async def fetch(self, digest: str, path: Path) -> None:
+        """Stream an asset to a file and check its bytes. Raises NotFound or BadMedia."""
+        await asyncio.to_thread(self._fetch, digest, path)
+
+    async def size(self, digest: str) -> int:
+        """The size of an asset in bytes. Raises NotFound."""
+        return await asyncio.to_thread(self._size, digest)
+
+    def url(self, digest: str, expires_s: int = PRESIGNED_S, filename: str = "") -> str:
+        """A URL that reads one asset for a while; made without asking the store."""
+        params: dict[str, Any] = {"Bucket": self.bucket, "Key": object_key(digest)}
+        if filename:
+            params["ResponseContentDisposition"] = f'inline; filename="{filename}"'
+        return self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s)
+
+    def check(self) -> None:
+        """Raise StoreUnavailable unless the bucket can be reached."""
+        with _plain_errors("the bucket"):
+            self._s3.head_bucket(Bucket=self.bucket)
+
+    def _put(self, path: Path, media_type: str) -> Stored:
+        digest, size = digest_of(path), path.stat().st_size
+        stored = Stored(digest=digest, size=size, media_type=media_type)
+        with _plain_errors(digest):
+            try:
+                with path.open("rb") as body:
+                    self._s3.put_object(
+                        Bucket=self.bucket,
+                        Key=object_key(digest),
+                        Body=body,
+                        ContentType=media_type,
+                        IfNoneMatch="*",
+                    )
+            except ClientError as error:
+                # 412 (or 409, a race) also answers a retry of our own write: what counts is
+                # whether the object that is there has our content.
+                if _status(error) not in (409, 412) or self._size(digest) != size:
+                    raise
+        return stored
+
+    def _fetch(self, digest: str, path: Path) -> None:
+        part = path.with_name(path.name + ".part")
+        with _plain_errors(digest):
+            answer = self._s3.get_object(Bucket=self.bucket, Key=object_key(digest))
+            with part.open("wb") as file:
+                for piece in answer["Body"].iter_chunks(CHUNK_BYTES):
+                    file.write(piece)
+        if digest_of(part) != digest:
+            part.unlink()
+            raise BadMedia(f"the stored bytes of {digest} are not what their name says")
+        part.replace(path)
+
+    def _size(self, digest: str) -> int:
+        with _plain_errors(digest):
+            found = self._s3.head_object(Bucket=self.bucket, Key=object_key(digest))
+            return int(found["ContentLength"])
+
+
+class _plain_errors:  # noqa: N801 - used as a with-statement, reads like one
+    """Turn boto's errors into ours."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClientError) and _status(error) == 404:
+            raise NotFound(f"the store has no {self.what}") from error
+        if isinstance(error, ClientError | BotoCoreError):
+            raise StoreUnavailable(f"the store failed on {self.what}: {error}") from error
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
