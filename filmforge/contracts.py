@@ -22,7 +22,6 @@ SHOT_WORKFLOW = "Shot"
 SWEEP_WORKFLOW = "Sweep"
 
 ORCHESTRATION_QUEUE = "filmforge"
-GENERATION_QUEUE = "filmforge-generate"
 CPU_QUEUE = "filmforge-cpu"
 
 Who = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -117,24 +116,6 @@ class Progress(Frozen):
     waiting: dict[str, str] = Field(description="reason by shot_id, of every shot that waits")
 
 
-class FilmOrder(Frozen):
-    """The input of the film workflow.
-
-    `stop_after` overrides what the film asked for when it is resumed. The rest is state that
-    the workflow hands to its next run when its history has grown.
-    """
-
-    film_id: Identifier
-    stop_after: Stage | None = None
-    started: bool = False
-    cursor: int = 0
-    requeue: tuple[int, ...] = ()
-    waiting: dict[str, "Waiting"] = {}
-    done: int = 0
-    omitted: int = 0
-    deadline_checked: bool = False
-
-
 class Waiting(Frozen):
     """A shot that waits for a person or for budget; `position` is its place in the film.
 
@@ -147,6 +128,23 @@ class Waiting(Frozen):
     since: float = 0
     deadline: float | None = None
     reminded: int = 0
+
+
+class FilmOrder(Frozen):
+    """The input of the film workflow.
+
+    `stop_after` overrides what the film asked for when it is resumed. The rest is state that
+    the workflow hands to its next run when its history has grown: `cursor` is the position of
+    the first shot not yet looked at, `requeue` holds positions to be shot again.
+    """
+
+    film_id: Identifier
+    stop_after: Stage | None = None
+    cursor: int = 0
+    requeue: tuple[int, ...] = ()
+    waiting: dict[str, Waiting] = {}
+    done: int = 0
+    omitted: int = 0
 
 
 class ShotPlan(Frozen):
@@ -256,6 +254,26 @@ class FilmNews(Frozen):
     reason: str | None = None
 
 
+class Page(Frozen):
+    """The input of `plan_shots`: which positions of the film to look at."""
+
+    film_id: Identifier
+    positions: tuple[int, ...]
+
+
+class Reminder(Frozen):
+    """The input of `remind`: frames that have waited long, as (shot id, digest)."""
+
+    film_id: Identifier
+    frames: tuple[tuple[Identifier, Digest], ...]
+
+
+class AssembleOrder(Frozen):
+    """The input of `assemble`."""
+
+    film_id: Identifier
+
+
 class Command(Frozen):
     """A person's command with the film it is for, as an activity records it."""
 
@@ -267,3 +285,11 @@ class Command(Frozen):
     resolve: Resolve | None = None
     budget: SetBudget | None = None
     cancel: Cancel | None = None
+
+
+class Recorded(Frozen):
+    """What a command was recorded for: the shot's place, and how it stood before."""
+
+    position: int = 0
+    was_done: bool = False
+    was_omitted: bool = False

@@ -41,9 +41,12 @@ class Settings(BaseSettings):
     cpu_slots: int = Field(default=0, ge=0, description="0 is one for each core")
     max_asset_bytes: int = Field(default=2_000_000_000, ge=1_000)
 
+    patience_s: float = Field(
+        default=600, gt=0, description="how long a provider may be down before a shot waits"
+    )
+
     fake_url: str = ""
     fake_webhook_secret: SecretStr = SecretStr("")
-    crash_at: str = Field(default="", description="test builds: a point where the worker dies")
 
     def keys(self) -> tuple[str, ...]:
         """The API keys that may call, as configured (comma separated)."""

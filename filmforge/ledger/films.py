@@ -107,10 +107,12 @@ class Films:
                     ended_at=now() if execution in ENDED else None,
                 )
             )
+            if execution == Execution.CANCELLED:
+                _cancel_shots(tx, film_id)
             record_event(
                 tx,
                 film_id,
-                _FILM_EVENTS.get(execution, "film.changed"),
+                _event_type(execution, reason),
                 execution=execution,
                 reason=reason,
             )
@@ -152,10 +154,19 @@ class Films:
         return [(row.kind, row.digest, row.media_type) for row in rows]
 
 
-_FILM_EVENTS = {
-    Execution.SUCCEEDED: "film.done",
-    Execution.CANCELLED: "film.cancelled",
-}
+def _event_type(execution: Execution, reason: str | None) -> str:
+    if reason == "budget_exceeded":
+        return "budget.reached"
+    ends = {Execution.SUCCEEDED: "film.done", Execution.CANCELLED: "film.cancelled"}
+    return ends.get(execution, "film.changed")
+
+
+def _cancel_shots(tx: Connection, film_id: str) -> None:
+    tx.execute(
+        update(shots)
+        .where(shots.c.film_id == film_id, shots.c.execution != Execution.SUCCEEDED)
+        .values(execution=Execution.CANCELLED, updated_at=now())
+    )
 
 
 def _insert_film(

@@ -6,77 +6,25 @@ transaction; whoever is killed between two of them leaves a row from which anoth
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from filmforge.domain import Asset, Frozen, GenerationRequest, Tags
+from filmforge.domain import Asset, GenerationRequest, Tags
 from filmforge.errors import Conflict, FilmStopped, NotFound
 from filmforge.ledger.assets import Origin, index_asset
 from filmforge.ledger.budget import film_scope, reserve_money, settle_money
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.tables import charges, films, journal, journal_entries
+from filmforge.ledger.posting import IN_FLIGHT, Claim, Made, Posting, State, read_posting
+from filmforge.ledger.tables import charges, films, joins, journal, journal_entries
 from filmforge.money import from_micros, to_micros
 
-
-class State(StrEnum):
-    """Where a request stands."""
-
-    RESERVED = "reserved"
-    SUBMITTING = "submitting"
-    ACCEPTED = "accepted"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
-
-
-IN_FLIGHT = (State.RESERVED, State.SUBMITTING, State.ACCEPTED, State.UNKNOWN)
 STOPPED_FILMS = ("cancelling", "cancelled")
-
-
-class Claim(Frozen):
-    """Who asks for a request, and which of that person's wishes it serves.
-
-    `intent` changes with every wish (a retry, a resume), never with a retry of the machine: a
-    failed row is armed again for a new intent only.
-    """
-
-    film_id: str
-    shot_id: str
-    intent: str
-
-
-class Posting(Frozen):
-    """A row of the journal as read; `payer` reserved the money and pays."""
-
-    request_key: str
-    state: State
-    request: GenerationRequest
-    payer: Claim
-    nonce: str | None
-    submits: int
-    submitted_at: datetime | None
-    job: dict[str, JsonValue] | None
-    estimate: Decimal
-    digest: str | None
-    failure_code: str | None
-    failure_message: str | None
-    woken_at: datetime | None
-    updated_at: datetime
-
-
-class Made(Frozen):
-    """The asset a request came to and what it cost."""
-
-    digest: str
-    cost: Decimal
 
 
 class Journal:
@@ -91,7 +39,7 @@ class Journal:
             row = tx.execute(select(journal).where(journal.c.request_key == key)).one_or_none()
         if row is None:
             raise NotFound(f"there is no request {key}")
-        return _posting(row)
+        return read_posting(row)
 
     def made(self, keys: Sequence[str]) -> dict[str, Made]:
         """What the requests among `keys` that succeeded have come to, by key."""
@@ -126,7 +74,8 @@ class Journal:
         with self._db.write() as tx:
             row = _lock(tx, key)
             if row is not None and not _may_arm(row, claim):
-                return _posting(row)
+                _join(tx, row, claim)
+                return read_posting(row)
             _refuse_if_stopped(tx, claim.film_id)
             micros = to_micros(estimate)
             reserve_money(tx, film_scope(claim.film_id), micros)
@@ -150,7 +99,7 @@ class Journal:
                 tx.execute(update(journal).where(journal.c.request_key == key).values(**values))
             _enter(tx, key, State.RESERVED, estimate_micros=micros, **claim.model_dump())
             record_budget(tx, claim.film_id)
-            return _posting(_lock(tx, key))
+            return read_posting(_lock(tx, key))
 
     def begin_submitting(self, key: str) -> str | None:
         """Write `submitting` with a fresh nonce; only who gets the nonce back may POST.
@@ -199,7 +148,7 @@ class Journal:
                     source=source,
                     second=not waiting,
                 )
-            return _posting(_must(tx, key))
+            return read_posting(_must(tx, key))
 
     def not_accepted(self, key: str, nonce: str | None, why: str) -> None:
         """Back to `reserved`: the submit of this nonce provably reached nobody."""
@@ -235,7 +184,7 @@ class Journal:
         with self._db.write() as tx:
             row = _must(tx, key)
             if row.state == State.SUCCEEDED:
-                return _posting(row)
+                return read_posting(row)
             micros = row.estimate_micros if cost is None else to_micros(cost)
             _settle(tx, row, micros, "made")
             request = GenerationRequest.model_validate(row.request)
@@ -243,7 +192,7 @@ class Journal:
             # The estimate column keeps what the asset cost: it is what a reuse saves.
             _move(tx, key, State.SUCCEEDED, digest=asset.digest, estimate_micros=micros)
             _enter(tx, key, State.SUCCEEDED, digest=asset.digest, cost_micros=micros)
-            return _posting(_must(tx, key))
+            return read_posting(_must(tx, key))
 
     def fail(self, key: str, code: str, message: str, cost: Decimal) -> Posting:
         """`failed` for good: what was billed is spent, the rest of the estimate released."""
@@ -282,7 +231,30 @@ class Journal:
                     failure_code="written_off",
                     failure_message=f"written off by {who}",
                 )
-            return _posting(_must(tx, key))
+            return read_posting(_must(tx, key))
+
+    def wanted_elsewhere(self, key: str, film_id: str) -> bool:
+        """Whether another film that goes on has joined this request and counts on it."""
+        active = select(films.c.film_id).where(films.c.execution.not_in(STOPPED_FILMS))
+        with self._db.read() as tx:
+            return (
+                tx.execute(
+                    select(joins.c.film_id).where(
+                        joins.c.request_key == key,
+                        joins.c.film_id != film_id,
+                        joins.c.film_id.in_(active),
+                    )
+                ).first()
+                is not None
+            )
+
+    def jobs(self, key: str) -> frozenset[str]:
+        """The ids of every job ever written down for a request."""
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(journal_entries.c.detail).where(journal_entries.c.request_key == key)
+            ).scalars()
+            return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
 
     def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
         """Requests in flight that nobody has touched for a while, for the sweeper."""
@@ -294,7 +266,7 @@ class Journal:
                 .order_by(journal.c.updated_at)
                 .limit(count)
             ).all()
-        return [_posting(row) for row in rows]
+        return [read_posting(row) for row in rows]
 
     def in_doubt(self, film_id: str, shot_id: str) -> Posting | None:
         """The request of a shot that waits for a person's choice, if there is one."""
@@ -306,7 +278,7 @@ class Journal:
                     journal.c.state == State.UNKNOWN,
                 )
             ).first()
-        return _posting(row) if row else None
+        return read_posting(row) if row else None
 
     def _end(self, key: str, state: State, code: str, message: str, cost: Decimal) -> Posting:
         with self._db.write() as tx:
@@ -317,12 +289,21 @@ class Journal:
                 _enter(
                     tx, key, state, code=code, message=message[:2000], cost_micros=to_micros(cost)
                 )
-            return _posting(_must(tx, key))
+            return read_posting(_must(tx, key))
 
 
 def record_budget(tx: Connection, film_id: str) -> None:
     """Tell watchers that a film's money moved."""
     record_event(tx, film_id, "budget.changed")
+
+
+def _join(tx: Connection, row: Row[Any], claim: Claim) -> None:
+    if (row.film_id, row.shot_id) == (claim.film_id, claim.shot_id) or row.state not in IN_FLIGHT:
+        return
+    mine = {"request_key": row.request_key, "film_id": claim.film_id, "shot_id": claim.shot_id}
+    known = select(joins).where(*(joins.c[name] == value for name, value in mine.items()))
+    if tx.execute(known).one_or_none() is None:
+        tx.execute(insert(joins).values(**mine))
 
 
 def _may_arm(row: Row[Any], claim: Claim) -> bool:
@@ -381,24 +362,4 @@ def _move(tx: Connection, key: str, state: State, **values: Any) -> None:
 def _enter(tx: Connection, key: str, state: State, **detail: Any) -> None:
     tx.execute(
         insert(journal_entries).values(request_key=key, at=now(), state=state, detail=detail)
-    )
-
-
-def _posting(row: Row[Any] | None) -> Posting:
-    assert row is not None
-    return Posting(
-        request_key=row.request_key,
-        state=State(row.state),
-        request=GenerationRequest.model_validate(row.request),
-        payer=Claim(film_id=row.film_id, shot_id=row.shot_id, intent=row.intent),
-        nonce=row.nonce,
-        submits=row.submits,
-        submitted_at=row.submitted_at,
-        job=row.job,
-        estimate=from_micros(row.estimate_micros),
-        digest=row.digest,
-        failure_code=row.failure_code,
-        failure_message=row.failure_message,
-        woken_at=row.woken_at,
-        updated_at=row.updated_at,
     )

@@ -30,6 +30,7 @@ class ShotRecord(Frozen):
     video_digest: str | None
     audio_digest: str | None
     conformed_digest: str | None
+    conformed_spec: str | None
 
     def digest(self, kind: Kind) -> str | None:
         """The digest of the take in use of one kind."""
@@ -114,8 +115,8 @@ class Shots:
             )
             record_event(tx, film_id, "shot.changed", shot_id, **state)
 
-    def conformed(self, film_id: str, shot_id: str, piece: Asset) -> None:
-        """The shot has landed: its piece of the film is stored."""
+    def conformed(self, film_id: str, shot_id: str, piece: Asset, spec: str) -> None:
+        """The shot has landed: its piece of the film is stored; `spec` says how it was cut."""
         with self._db.write() as tx:
             index_step(tx, piece, "conform")
             _update_shot(
@@ -123,6 +124,7 @@ class Shots:
                 film_id,
                 shot_id,
                 conformed_digest=piece.digest,
+                conformed_spec=spec,
                 reason=None,
                 message=None,
                 execution=Execution.SUCCEEDED,
@@ -176,6 +178,7 @@ def _shot(row: Row[Any]) -> ShotRecord:
         video_digest=row.video_digest,
         audio_digest=row.audio_digest,
         conformed_digest=row.conformed_digest,
+        conformed_spec=row.conformed_spec,
     )
 
 

@@ -87,6 +87,7 @@ shots = Table(
     Column("video_digest", String(64)),
     Column("audio_digest", String(64)),
     Column("conformed_digest", String(64)),
+    Column("conformed_spec", String(100)),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("film_id", "position"),
 )
@@ -130,6 +131,14 @@ journal = Table(
         name="known_state",
     ),
     Index(None, "state"),
+)
+
+joins = Table(
+    "joins",
+    metadata,
+    Column("request_key", ForeignKey("journal.request_key"), primary_key=True),
+    Column("film_id", String(64), primary_key=True),
+    Column("shot_id", String(64), primary_key=True),
 )
 
 journal_entries = Table(

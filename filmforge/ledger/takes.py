@@ -10,7 +10,7 @@ from filmforge.ledger.assets import Origin, index_asset
 from filmforge.ledger.budget import add_saving, film_scope
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.journal import Posting
+from filmforge.ledger.posting import Posting
 from filmforge.ledger.tables import assets, shots, takes
 from filmforge.money import from_micros, to_micros
 

@@ -132,9 +132,12 @@ class Provider(Protocol):
         """Ask the provider to stop a job; a poll tells what became of it."""
         ...
 
-    async def find(self, request: GenerationRequest, since: datetime) -> Job | None:
+    async def find(
+        self, request: GenerationRequest, since: datetime, known: frozenset[str]
+    ) -> Job | None:
         """Look for a job of this request accepted at or after `since`; None is provably absent.
 
+        `known` are ids of earlier jobs of the same request: they are not the one looked for.
         Raises CreateAmbiguous when the provider cannot tell.
         """
         ...

@@ -158,6 +158,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "joins",
+        sa.Column("request_key", sa.String(length=64), nullable=False),
+        sa.Column("film_id", sa.String(length=64), nullable=False),
+        sa.Column("shot_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_key"], ["journal.request_key"], name=op.f("fk_joins_request_key")
+        ),
+        sa.PrimaryKeyConstraint("request_key", "film_id", "shot_id", name=op.f("pk_joins")),
+    )
+    op.create_table(
         "journal_entries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("request_key", sa.String(length=64), nullable=False),
@@ -201,6 +211,7 @@ def upgrade() -> None:
         sa.Column("video_digest", sa.String(length=64), nullable=True),
         sa.Column("audio_digest", sa.String(length=64), nullable=True),
         sa.Column("conformed_digest", sa.String(length=64), nullable=True),
+        sa.Column("conformed_spec", sa.String(length=100), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["film_id"], ["films.film_id"], name=op.f("fk_shots_film_id")),
         sa.PrimaryKeyConstraint("film_id", "shot_id", name=op.f("pk_shots")),
@@ -303,6 +314,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_journal_entries_request_key"))
 
     op.drop_table("journal_entries")
+    op.drop_table("joins")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_film_id_events_id"))
 
