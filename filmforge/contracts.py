@@ -275,9 +275,10 @@ class AssembleOrder(Frozen):
 
 
 class Command(Frozen):
-    """A person's command with the film it is for, as an activity records it."""
+    """A person's command with the film it is for, as an activity records it, once for its id."""
 
     film_id: Identifier
+    command_id: str
     decide: Decide | None = None
     retry: Retry | None = None
     skip: Skip | None = None

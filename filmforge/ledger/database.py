@@ -1,5 +1,6 @@
 """One database: SQLite on one machine, PostgreSQL in production."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ class Database:
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.url = url
+        self._open = threading.local()
         self.engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
         if parsed.get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -31,14 +33,29 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end and rolls back on any error."""
+        """A transaction that commits at the end and rolls back on any error.
+
+        Inside another one of the same thread it is part of that one.
+        """
+        outer: Connection | None = getattr(self._open, "connection", None)
+        if outer is not None:
+            yield outer
+            return
         writer = self.engine.connect().execution_options(writes=True)
         with writer as connection, connection.begin():
-            yield connection
+            self._open.connection = connection
+            try:
+                yield connection
+            finally:
+                self._open.connection = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view that changes nothing."""
+        """A consistent view that changes nothing; inside a transaction it sees that one's work."""
+        outer: Connection | None = getattr(self._open, "connection", None)
+        if outer is not None:
+            yield outer
+            return
         with self.engine.connect() as connection:
             yield connection
 

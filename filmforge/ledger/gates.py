@@ -1,9 +1,9 @@
 """Gates: frames that wait for a person, and the trail of every decision."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, Row, insert, select, update
@@ -12,7 +12,7 @@ from filmforge.domain import Execution, Frozen, Review
 from filmforge.errors import NotFound
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.tables import audit, gates, shots
+from filmforge.ledger.tables import audit, commands, gates, shots
 
 
 class Gate(Frozen):
@@ -142,6 +142,18 @@ class Gates:
         """Write what a person did into the audit trail."""
         with self._db.write() as tx:
             record_audit(tx, film_id, shot_id, who, action, **detail)
+
+    def once(self, command_id: str, work: Callable[[], JsonValue]) -> JsonValue:
+        """Do the work of a command in one transaction, or return what it came to before."""
+        with self._db.write() as tx:
+            known = tx.execute(
+                select(commands.c.recorded).where(commands.c.command_id == command_id)
+            ).one_or_none()
+            if known is not None:
+                return cast(JsonValue, known[0])
+            recorded = work()
+            tx.execute(insert(commands).values(command_id=command_id, recorded=recorded, at=now()))
+            return recorded
 
     def trail(self, film_id: str) -> Sequence[AuditEntry]:
         """Everything people did to a film, oldest first."""

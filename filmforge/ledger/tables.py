@@ -256,6 +256,14 @@ audit = Table(
     Column("detail", JSON, nullable=False),
 )
 
+commands = Table(
+    "commands",
+    metadata,
+    Column("command_id", String(64), primary_key=True),
+    Column("recorded", JSON, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 events = Table(
     "events",
     metadata,

@@ -43,6 +43,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("scope", name=op.f("pk_budgets")),
     )
     op.create_table(
+        "commands",
+        sa.Column("command_id", sa.String(length=64), nullable=False),
+        sa.Column("recorded", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("command_id", name=op.f("pk_commands")),
+    )
+    op.create_table(
         "films",
         sa.Column("film_id", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
@@ -338,5 +345,6 @@ def downgrade() -> None:
 
     op.drop_table("journal")
     op.drop_table("films")
+    op.drop_table("commands")
     op.drop_table("budgets")
     op.drop_table("assets")

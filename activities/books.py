@@ -1,0 +1,224 @@
+"""Books: the short steps in which workflows read and write the ledger."""
+
+import asyncio
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.boundary import film_errors
+from filmforge.contracts import (
+    Command,
+    Decide,
+    FilmNews,
+    FilmOrder,
+    FilmPlan,
+    GateOrder,
+    GateState,
+    Page,
+    Recorded,
+    Reminder,
+    Replace,
+    Resolve,
+    Retry,
+    ShotNews,
+    ShotOutcome,
+    ShotPlan,
+)
+from filmforge.domain import Direction, Execution, Kind, Review
+from filmforge.errors import NotFound
+from filmforge.ledger import Ledger
+from filmforge.ledger.shots import ShotRecord
+
+
+class Books:
+    """Ledger steps; each is one or two short transactions and safe to repeat."""
+
+    def __init__(self, ledger: Ledger, *, window: int, reminder_s: int) -> None:
+        self._ledger = ledger
+        self._window = window
+        self._reminder_s = reminder_s
+
+    @activity.defn(name="open_film")
+    @film_errors
+    async def open_film(self, order: FilmOrder) -> FilmPlan:
+        """Read what the film workflow goes by; a film that was stopped meanwhile stays so."""
+        return await asyncio.to_thread(self._open_film, order)
+
+    @activity.defn(name="plan_shots")
+    @film_errors
+    async def plan_shots(self, page: Page) -> Sequence[ShotPlan]:
+        """What the film workflow needs to know of some shots."""
+        return await asyncio.to_thread(self._ledger.shots.plan, page.film_id, page.positions)
+
+    @activity.defn(name="report_film")
+    @film_errors
+    async def report_film(self, news: FilmNews) -> None:
+        """Record where the film stands with the machines."""
+        await asyncio.to_thread(self._ledger.films.set, news.film_id, news.execution, news.reason)
+
+    @activity.defn(name="report_shot")
+    @film_errors
+    async def report_shot(self, news: ShotNews) -> None:
+        """Record why a shot waits, or that it came as far as the film was asked to go."""
+        await asyncio.to_thread(self._report_shot, news)
+
+    @activity.defn(name="open_gate")
+    @film_errors
+    async def open_gate(self, order: GateOrder) -> GateState:
+        """Let a frame wait for a person, unless this very frame was approved before."""
+        gate = await asyncio.to_thread(
+            self._ledger.gates.open, order.film_id, order.shot_id, order.digest
+        )
+        return GateState(approved=gate.state == "approved")
+
+    @activity.defn(name="remind")
+    @film_errors
+    async def remind(self, reminder: Reminder) -> None:
+        """Remind people of frames that have waited long."""
+        for shot_id, digest in reminder.frames:
+            await asyncio.to_thread(self._ledger.gates.remind, reminder.film_id, shot_id, digest)
+
+    @activity.defn(name="record")
+    @film_errors
+    async def record(self, command: Command) -> Recorded:
+        """Write a person's command into the ledger and the audit trail."""
+        recorded = await asyncio.to_thread(
+            self._ledger.gates.once,
+            command.command_id,
+            lambda: self._record(command).model_dump(mode="json"),
+        )
+        return Recorded.model_validate(recorded)
+
+    def _open_film(self, order: FilmOrder) -> FilmPlan:
+        film = self._ledger.films.read(order.film_id)
+        if film.execution == Execution.QUEUED:
+            self._ledger.films.set(order.film_id, Execution.RUNNING)
+        return FilmPlan(
+            shots=film.shot_count,
+            stop_after=order.stop_after or film.stop_after,
+            window=self._window,
+            timeout_s=film.brief.approval.timeout,
+            on_timeout=film.brief.approval.on_timeout,
+            reminder_s=self._reminder_s,
+        )
+
+    def _report_shot(self, news: ShotNews) -> None:
+        execution, event = {
+            ShotOutcome.ATTENTION: (Execution.FAILED, "shot.needs_attention"),
+            ShotOutcome.BUDGET: (Execution.QUEUED, "shot.changed"),
+        }.get(news.outcome, (Execution.SUCCEEDED, "shot.changed"))
+        self._ledger.shots.set(
+            news.film_id,
+            news.shot_id,
+            execution=execution,
+            reason=news.reason or None,
+            message=news.message or None,
+            event=event,
+        )
+
+    def _record(self, command: Command) -> Recorded:
+        film_id = command.film_id
+        if command.budget:
+            self._ledger.set_budget(film_id, command.budget.limit_usd, command.budget.who)
+        if command.cancel:
+            self._ledger.films.set(film_id, Execution.CANCELLING)
+            self._ledger.gates.note(film_id, None, command.cancel.who, "cancel")
+        wishes = (command.decide, command.retry, command.skip, command.replace, command.resolve)
+        wish = next((each for each in wishes if each is not None), None)
+        if wish is None:
+            return Recorded()
+        before = self._ledger.shots.read(film_id, wish.shot_id)
+        match wish:
+            case Decide():
+                self._decide(before, wish)
+            case Retry():
+                self._retry(before, wish)
+            case Replace():
+                self._replace(before, wish)
+            case Resolve():
+                self._resolve(before, wish)
+            case _:
+                self._skip(before, wish.who)
+        return Recorded(
+            position=before.position,
+            was_done=before.execution == Execution.SUCCEEDED,
+            was_omitted=before.review == Review.OMITTED,
+        )
+
+    def _decide(self, before: ShotRecord, wish: Decide) -> None:
+        film_id, shot_id = before.film_id, wish.shot_id
+        state = "approved" if wish.verdict == "approve" else "rejected"
+        decided = self._ledger.gates.decide(
+            film_id, shot_id, wish.digest, state, wish.who, wish.note, wish.link_id
+        )
+        if decided and state == "rejected":
+            self._ledger.shots.direct(film_id, shot_id, _retake(before, wish.note), Review.RETAKE)
+
+    def _retry(self, before: ShotRecord, wish: Retry) -> None:
+        old = before.direction
+        kept = {kind: digest for kind, digest in old.replaced.items() if kind != Kind.IMAGE}
+        direction = old.model_copy(
+            update={
+                "changes": {**old.changes, **wish.changes},
+                "providers": wish.providers.over(old.providers),
+                "replaced": kept if not wish.changes else {},
+            }
+        )
+        self._ledger.shots.direct(before.film_id, wish.shot_id, direction)
+        self._ledger.gates.note(
+            before.film_id,
+            wish.shot_id,
+            wish.who,
+            "retry",
+            changes=wish.changes,
+            providers=wish.providers.model_dump(exclude_none=True),
+        )
+
+    def _replace(self, before: ShotRecord, wish: Replace) -> None:
+        film_id, shot_id = before.film_id, wish.shot_id
+        replaced = {**before.direction.replaced, wish.kind: wish.digest}
+        self._ledger.takes.replace(film_id, shot_id, wish.kind, wish.digest, wish.who)
+        if wish.kind == Kind.IMAGE:
+            self._ledger.gates.settle_upload(film_id, shot_id, wish.digest, wish.who)
+        self._ledger.shots.direct(
+            film_id, shot_id, before.direction.model_copy(update={"replaced": replaced})
+        )
+        self._ledger.gates.note(
+            film_id, shot_id, wish.who, "replace", kind=wish.kind, digest=wish.digest
+        )
+
+    def _resolve(self, before: ShotRecord, wish: Resolve) -> None:
+        posting = self._ledger.journal.in_doubt(before.film_id, wish.shot_id)
+        if posting is None:
+            raise NotFound(f"the shot {wish.shot_id} has no request in doubt")
+        self._ledger.journal.resolve(posting.request_key, wish.choice, wish.who)
+        if wish.choice == "write_off":
+            self._ledger.shots.set(
+                before.film_id,
+                wish.shot_id,
+                execution=Execution.FAILED,
+                reason="written_off",
+                message="The request was written off; retry, replace or skip the shot.",
+            )
+        self._ledger.gates.note(
+            before.film_id, wish.shot_id, wish.who, "resolve", choice=wish.choice
+        )
+
+    def _skip(self, before: ShotRecord, who: str) -> None:
+        shot_id = before.shot.shot_id
+        self._ledger.shots.set(
+            before.film_id, shot_id, execution=Execution.CANCELLED, review=Review.OMITTED
+        )
+        self._ledger.gates.note(before.film_id, shot_id, who, "skip")
+
+
+def _retake(before: ShotRecord, note: str) -> Direction:
+    old = before.direction
+    replaced = {kind: digest for kind, digest in old.replaced.items() if kind != Kind.IMAGE}
+    return old.model_copy(
+        update={
+            "notes": (*old.notes, note) if note.strip() else old.notes,
+            "retakes": old.retakes + 1,
+            "replaced": replaced,
+        }
+    )
