@@ -136,6 +136,15 @@ class Generate:
                     posting = await self._follow(commission, posting)
             self._marks.reach(f"state:{posting.state}", key)
 
+    async def settle(self, commission: Commission, posting: Posting) -> None:
+        """See a request to its end for its payer, whose film does not run; never submits it."""
+        while posting.state in (State.SUBMITTING, State.ACCEPTED):
+            if posting.state == State.SUBMITTING:
+                posting = await self._reconcile(commission, posting)
+            else:
+                posting = await self._follow(commission, posting)
+        await self._release(commission)
+
     async def _reserve(self, commission: Commission) -> Posting:
         return await asyncio.to_thread(
             self._journal.reserve, commission.request, commission.quote, commission.claim

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
 
     api_keys: SecretStr = SecretStr("")
     signing_key: SecretStr = SecretStr("")
+    ready_file: Path | None = None
     public_url: str = "http://127.0.0.1:8700"
     allow_private_urls: bool = False
 

@@ -92,11 +92,22 @@ class Films:
             wanted = select(films).order_by(films.c.created_at.desc(), films.c.film_id)
             return [_film(row) for row in tx.execute(wanted.limit(count).offset(offset))]
 
+    def unended(self) -> Sequence[FilmRecord]:
+        """The films that some workflow should be working on."""
+        with self._db.read() as tx:
+            wanted = select(films).where(films.c.execution.not_in(ENDED))
+            return [_film(row) for row in tx.execute(wanted)]
+
     def set(self, film_id: str, execution: Execution, reason: str | None = None) -> None:
-        """Record where a film stands with the machines, with its event if that is news."""
+        """Record where a film stands with the machines, with its event if that is news.
+
+        A film that is being cancelled can only become cancelled: no late news revives it.
+        """
         with self._db.write() as tx:
             before = _must_film(tx, film_id)
             if (before.execution, before.reason) == (execution, reason):
+                return
+            if before.execution == Execution.CANCELLING and execution != Execution.CANCELLED:
                 return
             tx.execute(
                 update(films)
@@ -112,7 +123,7 @@ class Films:
             record_event(
                 tx,
                 film_id,
-                _event_type(execution, reason),
+                _event_type(execution, reason, before.reason),
                 execution=execution,
                 reason=reason,
             )
@@ -154,8 +165,8 @@ class Films:
         return [(row.kind, row.digest, row.media_type) for row in rows]
 
 
-def _event_type(execution: Execution, reason: str | None) -> str:
-    if reason == "budget_exceeded":
+def _event_type(execution: Execution, reason: str | None, before: str | None) -> str:
+    if reason == "budget_exceeded" and before != reason:
         return "budget.reached"
     ends = {Execution.SUCCEEDED: "film.done", Execution.CANCELLED: "film.cancelled"}
     return ends.get(execution, "film.changed")

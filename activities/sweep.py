@@ -1,0 +1,74 @@
+"""Sweep: reservations whose film no longer runs are settled, forgotten films are started."""
+
+import asyncio
+
+import structlog
+from temporalio import activity
+
+from activities.boundary import film_errors
+from activities.commission import Commissions
+from activities.generate import Generate
+from activities.presence import heartbeats
+from filmforge.contracts import Cancel
+from filmforge.domain import Execution
+from filmforge.engine import Engine
+from filmforge.errors import Conflict, FilmError
+from filmforge.ledger import Ledger
+from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.posting import Posting, State
+
+log = structlog.get_logger()
+
+IDLE_S = 60.0
+SETTLE_S = 120.0
+
+
+class Sweep:
+    """The sweeper, over the ledger, the engine and the paid step itself."""
+
+    def __init__(
+        self, ledger: Ledger, engine: Engine, commissions: Commissions, generate: Generate
+    ) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._commissions = commissions
+        self._generate = generate
+
+    @activity.defn(name="sweep")
+    @film_errors
+    async def sweep(self) -> None:
+        """Look once at every film that has not ended and every request in flight."""
+        async with heartbeats():
+            for film in await asyncio.to_thread(self._ledger.films.unended):
+                await self._see_to_film(film)
+            for posting in await asyncio.to_thread(self._ledger.journal.unsettled, IDLE_S):
+                try:
+                    await self._see_to_posting(posting)
+                except (FilmError, TimeoutError) as error:
+                    log.warning("not settled yet", request_key=posting.request_key, why=str(error))
+
+    async def _see_to_film(self, film: FilmRecord) -> None:
+        running = await self._engine.running(film.film_id)
+        if film.execution == Execution.CANCELLING:
+            if not running:
+                await asyncio.to_thread(self._ledger.films.set, film.film_id, Execution.CANCELLED)
+                return
+            try:
+                await self._engine.command(film.film_id, Cancel(who="sweeper"))
+            except Conflict as error:  # it ended just now
+                log.info("already ended", film=film.film_id, why=str(error))
+        elif not running:
+            log.warning("starting a film that was left behind", film=film.film_id)
+            await self._engine.start_film(film.film_id)
+
+    async def _see_to_posting(self, posting: Posting) -> None:
+        """A request of a film that does not run: release it unsent, or see it to its end."""
+        if await self._engine.running(posting.payer.film_id):
+            return
+        key = posting.request_key
+        if posting.state == State.RESERVED:
+            await asyncio.to_thread(self._ledger.journal.release, key, posting.payer.film_id)
+        elif posting.state != State.UNKNOWN:
+            commission = await asyncio.to_thread(self._commissions.from_posting, posting)
+            async with asyncio.timeout(SETTLE_S):
+                await self._generate.settle(commission, posting)

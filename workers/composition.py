@@ -1,0 +1,132 @@
+"""The composition root: settings become stores, providers, activities and workers."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.books import Books
+from activities.commission import Commissions
+from activities.download import Downloads
+from activities.finish import Finish
+from activities.generate import Generate, Marks
+from activities.sweep import Sweep
+from filmforge.contracts import CPU_QUEUE, ORCHESTRATION_QUEUE
+from filmforge.engine import Engine
+from filmforge.ledger import Ledger, open_ledger
+from filmforge.providers.registry import Registry, build_registry
+from filmforge.settings import Settings
+from filmforge.store import AssetStore
+from workflows.film import FilmWorkflow
+from workflows.shot import ShotWorkflow
+from workflows.sweep import SweepWorkflow
+
+WORKFLOWS = (FilmWorkflow, ShotWorkflow, SweepWorkflow)
+
+# Activities wait for their provider in `generate` itself, behind its own semaphore: the SDK's
+# slots must not run out, or the short ledger steps would starve behind long paid waits.
+ACTIVITY_SLOTS = 4_000
+CACHED_WORKFLOWS = 500
+
+# 0.5 s instead of 10: a film whose worker was killed is picked up by another one at once.
+STICKY_TIMEOUT = timedelta(seconds=0.5)
+# Heartbeats travel this often at most; policies.HEARTBEAT_TIMEOUT is twice as long.
+HEARTBEAT_THROTTLE = timedelta(seconds=1.5)
+GRACE = timedelta(seconds=8)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the activities work with."""
+
+    settings: Settings
+    ledger: Ledger
+    store: AssetStore
+    registry: Registry
+    engine: Engine
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, client: Client) -> AsyncIterator[Parts]:
+    """The parts of one worker, closed at the end."""
+    ledger = open_ledger(settings.database_url.get_secret_value())
+    store = AssetStore(settings.s3_bucket, settings.s3_endpoint)
+    registry = build_registry(settings, store.fetch)
+    try:
+        yield Parts(settings, ledger, store, registry, Engine(client))
+    finally:
+        await registry.close()
+        await asyncio.to_thread(ledger.close)
+
+
+def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> list[Worker]:
+    """One worker for orchestration and paid waits, one for CPU work."""
+    settings, ledger, store = parts.settings, parts.ledger, parts.store
+    commissions = Commissions(ledger, store, parts.registry, settings.public_url)
+    generate = Generate(
+        ledger,
+        store,
+        parts.registry,
+        commissions,
+        Downloads(settings.work_dir / "downloads", settings.max_asset_bytes),
+        slots=settings.generate_slots,
+        patience_s=settings.patience_s,
+        marks=marks,
+    )
+    books = Books(ledger, window=settings.window, reminder_s=settings.reminder_s)
+    sweep = Sweep(ledger, parts.engine, commissions, generate)
+    finish = Finish(ledger, store, settings.work_dir / "finish", marks)
+    orchestration = Worker(
+        client,
+        task_queue=ORCHESTRATION_QUEUE,
+        workflows=WORKFLOWS,
+        workflow_runner=sandbox(),
+        activities=[
+            generate.generate,
+            books.open_film,
+            books.plan_shots,
+            books.report_film,
+            books.report_shot,
+            books.open_gate,
+            books.remind,
+            books.record,
+            sweep.sweep,
+        ],
+        max_concurrent_activities=ACTIVITY_SLOTS,
+        max_cached_workflows=CACHED_WORKFLOWS,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+    )
+    cpu = Worker(
+        client,
+        task_queue=CPU_QUEUE,
+        activities=[finish.conform, finish.assemble],
+        max_concurrent_activities=settings.cpu_slots or os.cpu_count() or 1,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+    )
+    return [orchestration, cpu]
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """Workflows run in the sandbox; our frozen models pass through it, imported only once."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(
+        "filmforge", "workflows", "pydantic", "pydantic_core", "annotated_types"
+    )
+    return SandboxedWorkflowRunner(restrictions=restrictions)
+
+
+def clean_work_dir(work_dir: Path) -> None:
+    """Remove half-made files of a worker that was killed."""
+    for name in ("downloads", "finish"):
+        shutil.rmtree(work_dir / name, ignore_errors=True)
+        (work_dir / name).mkdir(parents=True)

@@ -1,0 +1,281 @@
+"""The desk: where people's commands reach a film, and what the film keeps for them."""
+
+from collections import deque
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from filmforge.contracts import (
+        Answer,
+        Cancel,
+        Command,
+        Decide,
+        FilmOrder,
+        FilmPlan,
+        Progress,
+        Recorded,
+        Reminder,
+        Replace,
+        Resolve,
+        Retry,
+        SetBudget,
+        ShotPlan,
+        Skip,
+        Waiting,
+    )
+    from filmforge.domain import Execution
+    from workflows.policies import BOOKS
+
+REMINDERS_AT_ONCE = 200
+
+ACCEPTED = Answer(outcome="accepted", message="Recorded.")
+
+
+class Desk:
+    """A film's state and the commands that change it.
+
+    `_queue` holds plans to start, `_requeue` positions to be planned (again), `_active` the
+    running children, `_waiting` the shots laid aside for a person or for budget, `_in_hand`
+    those whose command is being recorded. `_changes` counts everything that happened.
+    """
+
+    def __init__(self, order: FilmOrder) -> None:
+        self._film_id = order.film_id
+        self._plan: FilmPlan | None = None
+        self._cursor = order.cursor
+        self._requeue = deque(order.requeue)
+        self._queue: deque[ShotPlan] = deque()
+        self._planning = 0
+        self._active: dict[str, ShotPlan] = {}
+        self._waiting = dict(order.waiting)
+        self._in_hand: set[str] = set()
+        self._done = order.done
+        self._omitted = order.omitted
+        self._changes = 0
+        self._money_moved = False
+        self._cancelled = False
+        self._blocked: str | None = None
+
+    @property
+    def _film(self) -> FilmPlan:
+        assert self._plan is not None, "commands wait until the film is open"
+        return self._plan
+
+    @workflow.query
+    def progress(self) -> Progress:
+        """The film at a glance."""
+        resting = self._waiting and not self._active and not self._unstarted()
+        execution = Execution.NEEDS_ATTENTION if resting else Execution.RUNNING
+        if not self._unfinished():
+            execution = Execution.SUCCEEDED
+        if self._cancelled:
+            execution = Execution.CANCELLED if not self._active else Execution.CANCELLING
+        return Progress(
+            execution=execution,
+            shots=self._plan.shots if self._plan else 0,
+            done=self._done,
+            omitted=self._omitted,
+            active=len(self._active),
+            waiting={shot_id: waiting.reason for shot_id, waiting in self._waiting.items()},
+        )
+
+    @workflow.update
+    async def decide(self, wish: Decide) -> Answer:
+        """Approve or reject the very frame that waits; exactly one decision is taken."""
+        return await self._decide(wish)
+
+    @workflow.update
+    async def retry(self, wish: Retry) -> Answer:
+        """Make a shot again, with changes where given."""
+        if busy := self._busy(wish.shot_id):
+            return busy
+        await self._shoot_again(wish.shot_id, self._command(retry=wish))
+        return ACCEPTED
+
+    @workflow.update
+    async def replace(self, wish: Replace) -> Answer:
+        """Use an uploaded asset for a shot."""
+        if busy := self._busy(wish.shot_id):
+            return busy
+        await self._shoot_again(wish.shot_id, self._command(replace=wish))
+        return ACCEPTED
+
+    @workflow.update
+    async def resolve(self, wish: Resolve) -> Answer:
+        """Settle what is to be done about a lost answer; a written-off shot goes on waiting."""
+        waiting = self._waiting.get(wish.shot_id)
+        if waiting is None or waiting.reason != "create_ambiguous":
+            return Answer(outcome="not_waiting", message="No request of this shot is in doubt.")
+        if wish.choice == "write_off":
+            await self._record(wish.shot_id, self._command(resolve=wish))
+            written_off = waiting.model_copy(update={"reason": "written_off"})
+            self._waiting[wish.shot_id] = written_off
+        else:
+            await self._shoot_again(wish.shot_id, self._command(resolve=wish))
+        return ACCEPTED
+
+    @workflow.update
+    async def skip(self, wish: Skip) -> Answer:
+        """Leave a shot out of the film."""
+        return await self._skip(wish)
+
+    @workflow.update
+    async def set_budget(self, wish: SetBudget) -> Answer:
+        """Change the limit; what was parked for money goes on."""
+        await self._change_budget(wish)
+        return ACCEPTED
+
+    @workflow.signal
+    async def budget(self, wish: SetBudget) -> None:
+        """The same as a signal."""
+        await self._change_budget(wish)
+
+    @workflow.update
+    async def cancel(self, wish: Cancel) -> Answer:
+        """Stop spending now; what was paid for is kept."""
+        self._cancelled = True
+        self._changes += 1
+        await self._execute(self._command(cancel=wish))
+        return Answer(outcome="accepted", message="The film is being cancelled.")
+
+    async def _decide(self, wish: Decide) -> Answer:
+        waiting = self._waiting.get(wish.shot_id)
+        if waiting is None or waiting.reason != "wfa":
+            return Answer(outcome="not_waiting", message="This frame does not wait any more.")
+        if waiting.digest != wish.digest:
+            return Answer(outcome="replaced", message="A newer frame has taken its place.")
+        await self._shoot_again(wish.shot_id, self._command(decide=wish))
+        return ACCEPTED
+
+    async def _skip(self, wish: Skip) -> Answer:
+        if busy := self._busy(wish.shot_id):
+            return busy
+        recorded = await self._record(wish.shot_id, self._command(skip=wish))
+        if self._looked_at(wish.shot_id, recorded.position):
+            self._done -= recorded.was_done
+            self._omitted += not recorded.was_omitted
+        else:
+            self._plan_again(wish.shot_id, recorded.position)
+        return ACCEPTED
+
+    async def _change_budget(self, wish: SetBudget) -> None:
+        await self._execute(self._command(budget=wish))
+        self._unpark()
+        self._changes += 1
+
+    def _unpark(self) -> None:
+        parked = [w for w in self._waiting.items() if w[1].reason == "budget_exceeded"]
+        for shot_id, waiting in sorted(parked, key=lambda item: item[1].position):
+            del self._waiting[shot_id]
+            self._requeue.append(waiting.position)
+
+    async def _shoot_again(self, shot_id: str, command: Command) -> None:
+        recorded = await self._record(shot_id, command)
+        if self._looked_at(shot_id, recorded.position):
+            self._done -= recorded.was_done
+            self._omitted -= recorded.was_omitted
+            self._requeue.append(recorded.position)
+        else:
+            self._plan_again(shot_id, recorded.position)
+
+    async def _record(self, shot_id: str, command: Command) -> Recorded:
+        """Write the command down; meanwhile nobody else can command the shot."""
+        waiting = self._waiting.pop(shot_id, None)
+        self._in_hand.add(shot_id)
+        try:
+            recorded = await self._execute(command)
+        except ActivityError as error:
+            if waiting is not None:
+                self._waiting[shot_id] = waiting
+            cause = error.cause
+            code = cause.type if isinstance(cause, ApplicationError) else None
+            raise ApplicationError(str(cause or error), type=code) from error
+        finally:
+            self._in_hand.discard(shot_id)
+            self._blocked = None
+            self._changes += 1
+        return recorded
+
+    async def _execute(self, command: Command) -> Recorded:
+        await workflow.wait_condition(lambda: self._plan is not None)
+        recorded: Recorded = await workflow.execute_activity(
+            "record", command, result_type=Recorded, **BOOKS
+        )
+        return recorded
+
+    def _command(
+        self,
+        **wish: Decide | Retry | Replace | Resolve | Skip | SetBudget | Cancel,
+    ) -> Command:
+        return Command.model_validate(
+            {"film_id": self._film_id, "command_id": str(workflow.uuid4()), **wish}
+        )
+
+    def _busy(self, shot_id: str) -> Answer | None:
+        if shot_id in self._active or shot_id in self._in_hand:
+            return Answer(
+                outcome="not_waiting",
+                message="This shot is being made right now; wait for it or cancel the film.",
+            )
+        return None
+
+    def _looked_at(self, shot_id: str, position: int) -> bool:
+        queued = any(plan.shot_id == shot_id for plan in self._queue)
+        return position < self._cursor and not queued and position not in self._requeue
+
+    def _plan_again(self, shot_id: str, position: int) -> None:
+        """A shot that has not begun: what was planned for it is out of date."""
+        for plan in [plan for plan in self._queue if plan.shot_id == shot_id]:
+            self._queue.remove(plan)
+            self._requeue.append(position)
+
+    def _unstarted(self) -> bool:
+        shots = self._plan.shots if self._plan else 1
+        return bool(self._queue or self._requeue or self._planning) or self._cursor < shots
+
+    def _unfinished(self) -> bool:
+        return bool(self._unstarted() or self._active or self._waiting or self._in_hand)
+
+    def _next_alarm_s(self) -> float | None:
+        """Seconds until the next gate is due for a reminder or its deadline."""
+        alarms = [self._alarm(w) for w in self._waiting.values() if w.reason == "wfa"]
+        return max(0.0, min(alarms) - workflow.time()) if alarms else None
+
+    def _alarm(self, gate: Waiting) -> float:
+        reminder = gate.since + self._film.reminder_s * (gate.reminded + 1)
+        return min(reminder, gate.deadline) if gate.deadline else reminder
+
+    async def _ring_alarms(self) -> None:
+        """Remind people of frames that wait; do what the film says about those it waited out."""
+        now = workflow.time()
+        due = {
+            shot_id: gate
+            for shot_id, gate in self._waiting.items()
+            if gate.reason == "wfa" and self._alarm(gate) <= now
+        }
+        reminders = []
+        for shot_id, gate in list(due.items())[:REMINDERS_AT_ONCE]:
+            if gate.deadline and gate.deadline <= now and self._film.on_timeout != "wait":
+                await self._time_out(shot_id, gate)
+                continue
+            assert gate.digest is not None
+            reminders.append((shot_id, gate.digest))
+            self._waiting[shot_id] = gate.model_copy(
+                update={"reminded": gate.reminded + 1, "deadline": self._later(gate, now)}
+            )
+        if reminders:
+            reminder = Reminder(film_id=self._film_id, frames=tuple(reminders))
+            await workflow.execute_activity("remind", reminder, **BOOKS)
+
+    def _later(self, gate: Waiting, now: float) -> float | None:
+        return gate.deadline if gate.deadline and gate.deadline > now else None
+
+    async def _time_out(self, shot_id: str, gate: Waiting) -> None:
+        assert gate.digest is not None
+        if self._film.on_timeout == "approve":
+            await self._decide(
+                Decide(shot_id=shot_id, digest=gate.digest, verdict="approve", who="timeout")
+            )
+        else:
+            await self._skip(Skip(shot_id=shot_id, who="timeout"))

@@ -1,0 +1,239 @@
+"""A film: its shots in a bounded window, the people it waits for, and the assembly."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+from temporalio.workflow import ChildWorkflowCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from filmforge.contracts import (
+        FILM_WORKFLOW,
+        AssembleOrder,
+        FilmNews,
+        FilmOrder,
+        FilmPlan,
+        Page,
+        Progress,
+        ShotOrder,
+        ShotOutcome,
+        ShotPlan,
+        ShotResult,
+        Waiting,
+        shot_workflow_id,
+    )
+    from filmforge.domain import Execution, Stage
+    from workflows.desk import Desk
+    from workflows.policies import BOOKS, FINISH
+    from workflows.shot import ShotWorkflow
+
+PAGE = 50
+# Well under Temporal's 51,200: a run that has grown this long drains and continues as new.
+FULL_HISTORY_EVENTS = 4_000
+
+
+@workflow.defn(name=FILM_WORKFLOW)
+class FilmWorkflow(Desk):
+    """A film until it is finished or cancelled; people's commands arrive at its desk."""
+
+    @workflow.init
+    def __init__(self, order: FilmOrder) -> None:
+        super().__init__(order)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told: tuple[Execution, str | None] | None = None
+
+    @workflow.run
+    async def run(self, order: FilmOrder) -> Progress:
+        """Make the film. Returns its last progress."""
+        try:
+            self._plan = await workflow.execute_activity(
+                "open_film", order, result_type=FilmPlan, **BOOKS
+            )
+            while not await self._finished():
+                await self._work()
+        except asyncio.CancelledError:
+            self._cancelled = True
+        if self._cancelled:
+            await self._wind_down()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._tell(Execution.CANCELLED if self._cancelled else Execution.SUCCEEDED)
+        return self.progress()
+
+    async def _work(self) -> None:
+        """Start what fits, then sleep until something happens or a gate's time has come."""
+        seen = self._changes
+        if not self._history_is_full():
+            await self._fill_window()
+        elif not self._active:
+            await self._continue_as_new()
+        await self._tell(*self._standing())
+        try:
+            await workflow.wait_condition(
+                lambda: self._changes != seen, timeout=self._next_alarm_s()
+            )
+        except TimeoutError:
+            await self._ring_alarms()
+
+    async def _finished(self) -> bool:
+        if self._cancelled:
+            return True
+        if self._unfinished() or self._blocked:
+            return False
+        return self._film.stop_after != Stage.FILM or await self._assemble()
+
+    async def _assemble(self) -> bool:
+        """Join the pieces; False when a person changed something meanwhile, or must do so."""
+        await self._tell(Execution.RUNNING, "assembling")
+        handle = workflow.start_activity(
+            "assemble",
+            AssembleOrder(film_id=self._film_id),
+            **FINISH,
+        )
+        await workflow.wait_condition(lambda: handle.done() or self._cancelled)
+        if self._cancelled:
+            handle.cancel()
+        try:
+            await handle
+        except (ActivityError, asyncio.CancelledError) as error:
+            if not is_cancelled_exception(error):
+                cause = error.__cause__
+                code = cause.type if isinstance(cause, ApplicationError) else None
+                self._blocked = code or "assembly_failed"
+            return self._cancelled
+        return not self._unfinished()
+
+    async def _fill_window(self) -> None:
+        self._give_budget_another_chance()
+        while len(self._active) < self._film.window and not self._cancelled:
+            if not self._queue:
+                await self._plan_page()
+            if not self._queue:
+                return
+            plan = self._queue.popleft()
+            if plan.omitted:
+                self._omitted += 1
+            elif plan.finished:
+                self._done += 1
+            else:
+                self._active[plan.shot_id] = plan
+                task = asyncio.create_task(self._shoot(plan))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _plan_page(self) -> None:
+        count = min(PAGE, len(self._requeue))
+        positions = tuple(self._requeue.popleft() for _ in range(count))
+        if not positions:
+            end = min(self._cursor + PAGE, self._film.shots)
+            positions = tuple(range(self._cursor, end))
+            self._cursor = end
+        if positions:
+            page = Page(film_id=self._film_id, positions=positions)
+            self._planning += len(positions)
+            plans = await workflow.execute_activity(
+                "plan_shots", page, result_type=list[ShotPlan], **BOOKS
+            )
+            self._planning -= len(positions)
+            self._queue.extend(plans)
+
+    async def _shoot(self, plan: ShotPlan) -> None:
+        order = ShotOrder(
+            film_id=self._film_id,
+            shot_id=plan.shot_id,
+            has_dialogue=plan.has_dialogue,
+            approval=plan.approval,
+            own_clip=plan.own_clip,
+            stop_after=self._film.stop_after,
+        )
+        try:
+            result = await workflow.execute_child_workflow(
+                ShotWorkflow.run,
+                order,
+                id=shot_workflow_id(order.film_id, order.shot_id),
+                cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+                static_summary=plan.shot_id,
+            )
+        except (ChildWorkflowError, WorkflowAlreadyStartedError, asyncio.CancelledError) as error:
+            if is_cancelled_exception(error):
+                result = ShotResult(outcome=ShotOutcome.CANCELLED)
+            else:
+                workflow.logger.exception("a shot's workflow ended in a way it should not")
+                result = ShotResult(outcome=ShotOutcome.ATTENTION, reason="internal_error")
+        self._land(plan, result)
+
+    def _land(self, plan: ShotPlan, result: ShotResult) -> None:
+        del self._active[plan.shot_id]
+        self._changes += 1
+        if result.outcome != ShotOutcome.BUDGET:
+            self._money_moved = True
+        if result.outcome == ShotOutcome.DONE:
+            self._done += 1
+        elif result.outcome != ShotOutcome.CANCELLED:
+            now, timeout_s = workflow.time(), self._film.timeout_s
+            timed = result.outcome == ShotOutcome.GATE and timeout_s
+            self._waiting[plan.shot_id] = Waiting(
+                position=plan.position,
+                reason=result.reason,
+                digest=result.digest,
+                since=now,
+                deadline=now + timeout_s if timed and timeout_s else None,
+            )
+
+    def _give_budget_another_chance(self) -> None:
+        """When all else has come to rest, money that was reserved may be free again."""
+        if self._money_moved and not self._active and not self._unstarted():
+            self._money_moved = False
+            self._unpark()
+
+    def _standing(self) -> tuple[Execution, str | None]:
+        """Where the film stands: at rest with no approval outstanding, it needs attention."""
+        reasons = [waiting.reason for waiting in self._waiting.values()]
+        budget = "budget_exceeded" if "budget_exceeded" in reasons else None
+        if self._blocked:
+            return Execution.NEEDS_ATTENTION, self._blocked
+        if self._active or self._unstarted():
+            return Execution.RUNNING, budget
+        troubles = [reason for reason in reasons if reason not in ("wfa", "budget_exceeded")]
+        if troubles:
+            return Execution.NEEDS_ATTENTION, troubles[0]
+        return (Execution.NEEDS_ATTENTION if budget else Execution.RUNNING), budget
+
+    async def _tell(self, execution: Execution, reason: str | None = None) -> None:
+        if self._told != (execution, reason):
+            self._told = (execution, reason)
+            news = FilmNews(film_id=self._film_id, execution=execution, reason=reason)
+            await workflow.execute_activity("report_film", news, **BOOKS)
+
+    async def _wind_down(self) -> None:
+        """Cancel what is being made, and wait for it: what the provider finished is kept."""
+        for task in list(self._tasks):
+            task.cancel()
+        await self._tell(Execution.CANCELLING)
+        await workflow.wait_condition(lambda: not self._active)
+
+    def _history_is_full(self) -> bool:
+        info = workflow.info()
+        long = info.get_current_history_length() > FULL_HISTORY_EVENTS
+        return long or info.is_continue_as_new_suggested()
+
+    async def _continue_as_new(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._cancelled:
+            return
+        workflow.continue_as_new(
+            FilmOrder(
+                film_id=self._film_id,
+                stop_after=self._film.stop_after,
+                cursor=self._cursor,
+                requeue=(*(plan.position for plan in self._queue), *self._requeue),
+                waiting=self._waiting,
+                done=self._done,
+                omitted=self._omitted,
+            )
+        )

@@ -1,0 +1,100 @@
+"""A shot: the frame, the gate, the clip, the voice, and its piece of the film."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from filmforge.contracts import (
+        SHOT_WORKFLOW,
+        ConformOrder,
+        GateOrder,
+        GateState,
+        Generated,
+        GenerateOrder,
+        ShotNews,
+        ShotOrder,
+        ShotOutcome,
+        ShotResult,
+    )
+    from filmforge.domain import Kind, Stage
+    from workflows.policies import BOOKS, FINISH, GENERATE
+
+
+@workflow.defn(name=SHOT_WORKFLOW)
+class ShotWorkflow:
+    """One run through a shot; what exists already costs nothing to pass by again.
+
+    It ends when the shot is done and also when it must wait: the film keeps waiting shots and
+    runs them again when somebody has decided, so a shot may wait for ever at no cost.
+    """
+
+    @workflow.run
+    async def run(self, order: ShotOrder) -> ShotResult:
+        """Shoot as far as the film asks for."""
+        try:
+            return await self._shoot(order)
+        except (ActivityError, asyncio.CancelledError) as error:
+            if is_cancelled_exception(error):
+                return ShotResult(outcome=ShotOutcome.CANCELLED)
+            return await self._lay_aside(order, error)
+
+    async def _shoot(self, order: ShotOrder) -> ShotResult:
+        if not order.own_clip:
+            frame = await self._generate(order, Kind.IMAGE)
+            if order.approval and not await self._approved(order, frame):
+                return ShotResult(outcome=ShotOutcome.GATE, reason="wfa", digest=frame.digest)
+            if order.stop_after == Stage.FRAMES:
+                return await self._report(order, ShotResult(outcome=ShotOutcome.DONE))
+            await self._generate(order, Kind.VIDEO)
+        if order.has_dialogue:
+            await self._generate(order, Kind.AUDIO)
+        await workflow.execute_activity(
+            "conform",
+            ConformOrder(film_id=order.film_id, shot_id=order.shot_id),
+            **FINISH,
+        )
+        return ShotResult(outcome=ShotOutcome.DONE)
+
+    async def _generate(self, order: ShotOrder, kind: Kind) -> Generated:
+        made: Generated = await workflow.execute_activity(
+            "generate",
+            GenerateOrder(film_id=order.film_id, shot_id=order.shot_id, kind=kind),
+            result_type=Generated,
+            **GENERATE,
+        )
+        return made
+
+    async def _approved(self, order: ShotOrder, frame: Generated) -> bool:
+        gate: GateState = await workflow.execute_activity(
+            "open_gate",
+            GateOrder(film_id=order.film_id, shot_id=order.shot_id, digest=frame.digest),
+            result_type=GateState,
+            **BOOKS,
+        )
+        return gate.approved
+
+    async def _lay_aside(self, order: ShotOrder, error: BaseException) -> ShotResult:
+        cause = error.__cause__
+        code = cause.type if isinstance(cause, ApplicationError) else None
+        if code == "film_stopped":
+            return ShotResult(outcome=ShotOutcome.CANCELLED)
+        over = code == "budget_exceeded"
+        outcome = ShotOutcome.BUDGET if over else ShotOutcome.ATTENTION
+        result = ShotResult(outcome=outcome, reason=code or "timed_out")
+        return await self._report(order, result, str(cause or error))
+
+    async def _report(self, order: ShotOrder, result: ShotResult, message: str = "") -> ShotResult:
+        await workflow.execute_activity(
+            "report_shot",
+            ShotNews(
+                film_id=order.film_id,
+                shot_id=order.shot_id,
+                outcome=result.outcome,
+                reason=result.reason,
+                message=message,
+            ),
+            **BOOKS,
+        )
+        return result
