@@ -6,25 +6,28 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import av
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 from pydantic import Field
 
 from filmforge.domain import Frozen
-from filmforge.errors import BadInput, BadMedia
+from filmforge.errors import BadInput, BadMedia, MediaToolFailed
 from filmforge.media.ffmpeg import run_ffmpeg
-from filmforge.media.picture import BITEXACT, encoder_arguments, frame_ticks, timescale
+from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments, frame_ticks, timescale
 from filmforge.media.sniff import input_arguments, open_media
 from filmforge.media.soundtrack import SAMPLE_RATE, Samples, Stretch, soundtrack
 
 _AUDIO_BITS_S = 192_000
+_AT_ONCE = min(4, os.cpu_count() or 1)
+# Crossfades are drawn side by side, so one thread for each is enough.
+_ONE_THREAD = ("-threads", "1")
 
 # Quoted, because PyAV's packet is generic to the type checker only.
 AnyPacket: TypeAlias = "Packet[Any]"
@@ -44,9 +47,10 @@ class Piece(Frozen):
 
 
 class _Run(NamedTuple):
-    """Frames `start` to `stop` of a file, which go into the film as they are."""
+    """Frames `start` to `stop` of a file of `frames`, which go into the film as they are."""
 
     path: Path
+    frames: int
     start: int
     stop: int
 
@@ -93,8 +97,8 @@ def _overlaps(pieces: Sequence[Piece]) -> list[int]:
 async def _crossfades(
     pieces: Sequence[Piece], overlaps: Sequence[int], work_dir: Path, fps: Fraction
 ) -> dict[int, Path]:
-    """Encode every crossfade, as many at once as there are cores; paths by piece."""
-    slots = asyncio.Semaphore(os.cpu_count() or 1)
+    """Encode every crossfade, a few at once; paths by piece."""
+    slots = asyncio.Semaphore(_AT_ONCE)
     paths = {i: work_dir / f"crossfade-{i:05d}.mov" for i, n in enumerate(overlaps) if n}
 
     async def draw(index: int, path: Path) -> None:
@@ -123,14 +127,14 @@ async def draw_crossfade(
         f"[0:v:0]fps={fps},settb=1/{timescale(fps)}[a];"
         f"[1:v:0]fps={fps},settb=1/{timescale(fps)}[b];"
         f"[a][b]xfade=fade:duration={float((frames + 1) / fps):.6f}"
-        f":offset={-float(1 / fps):.6f},format=yuv420p"
+        f":offset={-float(1 / fps):.6f},{TAGGED}"
     )
     await run_ffmpeg(
         [
-            *("-ss", f"{start_s:.6f}", *input_arguments(leaving.path)),
-            *input_arguments(coming.path),
+            *("-ss", f"{start_s:.6f}", *_ONE_THREAD, *input_arguments(leaving.path)),
+            *(*_ONE_THREAD, *input_arguments(coming.path)),
             *("-filter_complex", graph, "-an", "-frames:v", str(frames)),
-            *encoder_arguments(fps),
+            *(*encoder_arguments(fps), *_ONE_THREAD),
             *BITEXACT,
             *("-f", "mov", f"file:{path}"),
         ]
@@ -142,9 +146,9 @@ def _runs(pieces: Sequence[Piece], overlaps: Sequence[int], fades: dict[int, Pat
     head = 0
     for index, (piece, tail) in enumerate(zip(pieces, overlaps, strict=True)):
         if head + tail < piece.frames:
-            runs.append(_Run(piece.path, head, piece.frames - tail))
+            runs.append(_Run(piece.path, piece.frames, head, piece.frames - tail))
         if tail:
-            runs.append(_Run(fades[index], 0, tail))
+            runs.append(_Run(fades[index], tail, 0, tail))
         head = tail
     return runs
 
@@ -166,6 +170,8 @@ async def _in_thread(
     work = asyncio.ensure_future(asyncio.to_thread(_mux, path, runs, stretches, fps, stop))
     try:
         await asyncio.shield(work)
+    except av.FFmpegError as error:
+        raise MediaToolFailed(f"the film cannot be joined: {error.strerror}") from None
     except asyncio.CancelledError:
         stop.set()
         with suppress(Exception):
@@ -185,7 +191,10 @@ def _mux(
         av.open(f"file:{path}", "w", format="mp4", container_options=options) as film,
         open_media(runs[0].path) as first,
     ):
-        picture = film.add_stream_from_template(first.streams.video[0])
+        source = first.streams.video[0]
+        if source.average_rate != fps:
+            raise BadMedia(f"{runs[0].path.name} runs at {source.average_rate} fps, not {fps}")
+        picture = film.add_stream_from_template(source)
         sound = film.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
         assert isinstance(sound, AudioStream)
         sound.bit_rate = _AUDIO_BITS_S
@@ -195,14 +204,10 @@ def _mux(
             _timed_sound(sound, soundtrack(stretches, fps)),
             key=lambda timed: timed[0],
         )
-        _write(film, packets, stop)
-
-
-def _write(film: OutputContainer, packets: Iterator[Timed], stop: Event) -> None:
-    for _, batch in packets:
-        if stop.is_set():
-            return
-        film.mux(batch)
+        for _, batch in packets:
+            if stop.is_set():
+                return
+            film.mux(batch)
 
 
 def _timed_picture(stream: VideoStream, runs: Sequence[_Run], fps: Fraction) -> Iterator[Timed]:
@@ -224,19 +229,14 @@ def _copied(run: _Run, stream: VideoStream) -> Iterator[AnyPacket]:
         source = media.streams.video[0]
         if source.codec_context.extradata != stream.codec_context.extradata:
             raise BadMedia(f"{run.path.name} was encoded in another way: conform it again")
-        position = -1
-        for packet in media.demux(source):
-            if not packet.size:
-                continue
-            position += 1
+        if source.frames != run.frames:
+            raise BadMedia(f"{run.path.name} has {source.frames} frames, not {run.frames}")
+        packets = (packet for packet in media.demux(source) if packet.size)
+        for position, packet in enumerate(islice(packets, run.stop)):
             if position == run.start and not packet.is_keyframe:
                 raise BadMedia(f"{run.path.name} has no key frame {run.start}: conform it again")
-            if position >= run.stop:
-                return
             if position >= run.start:
                 yield packet
-        if position + 1 < run.stop:
-            raise BadMedia(f"{run.path.name} has {position + 1} frames, not {run.stop}")
 
 
 def _timed_sound(stream: AudioStream, blocks: Iterator[Samples]) -> Iterator[Timed]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from filmforge.domain import Frozen, Pixels
 from filmforge.errors import BadMedia
 from filmforge.media.ffmpeg import run_ffmpeg
-from filmforge.media.picture import BITEXACT, encoder_arguments
+from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments
 from filmforge.media.probe import MediaFacts, probe
 from filmforge.media.sniff import input_arguments, open_media
 from filmforge.media.soundtrack import SAMPLE_RATE, samples_at
@@ -50,9 +50,10 @@ async def conform(clip: Path, voice: Path | None, path: Path, spec: ConformSpec)
     facts = await asyncio.to_thread(probe, clip)
     if facts.video_codec is None:
         raise BadMedia(f"the clip holds no picture ({facts.media_type})")
+    spoken = await asyncio.to_thread(probe, voice) if voice else None
     voice_s = await asyncio.to_thread(_sound_s, voice) if voice else 0.0
     matrix = await asyncio.to_thread(_matrix, clip)
-    graph = ";".join([_picture(matrix, spec), *_sound(facts, voice_s, spec)])
+    graph = ";".join([_picture(matrix, spec), *_sound(facts, spoken, voice_s, spec)])
     await run_ffmpeg(
         [
             *input_arguments(clip),
@@ -99,7 +100,7 @@ def _picture(matrix: str, spec: ConformSpec) -> str:
             f"[0:v:0]fps={spec.fps}:start_time=0",
             f"scale={size}:{fit}:{colour}",
             f"pad={size}:(ow-iw)/2:(oh-ih)/2",
-            "format=yuv420p",
+            TAGGED,
             "setsar=1",
             "tpad=stop=-1:stop_mode=clone",
             f"trim=end_frame={spec.frames}[picture]",
@@ -107,21 +108,30 @@ def _picture(matrix: str, spec: ConformSpec) -> str:
     )
 
 
-def _sound(facts: MediaFacts, voice_s: float, spec: ConformSpec) -> list[str]:
+def _sound(
+    facts: MediaFacts, spoken: MediaFacts | None, voice_s: float, spec: ConformSpec
+) -> list[str]:
     samples = samples_at(spec.frames, spec.fps)
     exact = f"apad=whole_len={samples},atrim=end_sample={samples}"
-    stereo = f"aresample={SAMPLE_RATE}:async=1:first_pts=0,aformat=fltp:channel_layouts=stereo"
-    own = f"[0:a:0]{stereo}" if facts.audio_codec else f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
-    if not voice_s:
+    own = f"[0:a:0]{_stereo(facts)}" if facts.audio_codec else f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
+    if not spoken:
         return [f"{own},{exact}[sound]"]
     shot_s = samples / SAMPLE_RATE
     start_s = VOICE_LEAD_S if VOICE_LEAD_S + voice_s <= shot_s else 0.0
     return [
         f"{own},{exact},{_ducked(start_s, min(start_s + voice_s, shot_s))}[own]",
-        f"[1:a:0]{stereo},{_fitted(voice_s, shot_s)},adelay={round(start_s * 1000)}:all=1[voice]",
+        f"[1:a:0]{_stereo(spoken)},{_fitted(voice_s, shot_s)},"
+        f"adelay={round(start_s * 1000)}:all=1[voice]",
         f"[own][voice]amix=inputs=2:duration=longest:normalize=0,"
         f"alimiter=limit=0.97:level=0:latency=1,{exact}[sound]",
     ]
+
+
+def _stereo(facts: MediaFacts) -> str:
+    # ffmpeg would make one channel 3 dB quieter on two.
+    both = "pan=stereo|c0=c0|c1=c0," if facts.channels == 1 else ""
+    resampled = f"aresample={SAMPLE_RATE}:async=1:first_pts=0"
+    return f"{both}{resampled},aformat=fltp:channel_layouts=stereo"
 
 
 def _ducked(start_s: float, end_s: float) -> str:

@@ -9,6 +9,10 @@ _KEY_FRAME_EVERY_S = 2
 BITEXACT = ("-fflags", "+bitexact", "-flags", "+bitexact", "-map_metadata", "-1")
 
 
+# A filter: the encoder takes its tags from the frames, whatever its own options say.
+TAGGED = "format=yuv420p,setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+
+
 def timescale(fps: Fraction) -> int:
     """Ticks a second of the picture's track: a whole number of ticks to every frame."""
     ticks = fps.numerator
@@ -34,7 +38,5 @@ def encoder_arguments(fps: Fraction, key_frames: Iterable[int] = (0,)) -> list[s
         *("-pix_fmt", "yuv420p", "-bf", "0", "-g", str(int(fps * _KEY_FRAME_EVERY_S))),
         *("-x264-params", "stitchable=1:open-gop=0"),
         *("-force_key_frames", f"expr:{forced}", "-forced-idr", "1"),
-        *("-color_range", "tv", "-colorspace", "bt709"),
-        *("-color_primaries", "bt709", "-color_trc", "bt709"),
         *("-fps_mode", "passthrough", "-video_track_timescale", str(timescale(fps))),
     ]

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.stream import VideoStream
 from PIL import Image
 
 from filmforge.domain import Frozen, Kind
@@ -23,6 +25,7 @@ _TAIL_S = 1.0
 _BROKEN_PICTURE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
+AnyStream = TypeVar("AnyStream", VideoStream, AudioStream)
 _TICK = Fraction(1, 1_000_000)
 
 
@@ -54,6 +57,7 @@ class MediaFacts(Frozen):
     video_codec: str | None = None
     audio_codec: str | None = None
     sample_rate: int | None = None
+    channels: int | None = None
 
 
 DEFAULT_LIMITS = Limits()
@@ -140,10 +144,7 @@ def _check_duration(duration_s: float | None, limits: Limits) -> None:
 
 
 def _stream_facts(media: InputContainer, media_type: str) -> MediaFacts:
-    # The cover picture of a song is a video stream to ffmpeg.
-    moving = [s for s in media.streams.video if not s.disposition & Disposition.attached_pic]
-    video = moving[0] if moving else None
-    audio = media.streams.audio[0] if media.streams.audio else None
+    video, audio = _video(media), _audio(media)
     if video is None and audio is None:
         raise BadMedia("the file holds neither picture nor sound")
     kind = Kind.VIDEO if video else Kind.AUDIO
@@ -158,7 +159,24 @@ def _stream_facts(media: InputContainer, media_type: str) -> MediaFacts:
         video_codec=video.codec_context.name if video else None,
         audio_codec=audio.codec_context.name if audio else None,
         sample_rate=audio.codec_context.sample_rate if audio else None,
+        channels=audio.codec_context.channels if audio else None,
     )
+
+
+def _video(media: InputContainer) -> VideoStream | None:
+    # The cover picture of a song is a video stream to ffmpeg.
+    moving = [s for s in media.streams.video if not s.disposition & Disposition.attached_pic]
+    return _known(moving[0]) if moving else None
+
+
+def _audio(media: InputContainer) -> AudioStream | None:
+    return _known(media.streams.audio[0]) if media.streams.audio else None
+
+
+def _known(stream: AnyStream) -> AnyStream:
+    if getattr(stream, "codec_context", None) is None:
+        raise BadMedia(f"the file's {stream.type} is in a format that is not known")
+    return stream
 
 
 def _subtype(media_type: str, kind: Kind) -> str:
@@ -185,8 +203,8 @@ def _check_decodes(path: Path, facts: MediaFacts, limits: Limits) -> None:
     deadline = time.monotonic() + limits.decode_s
     try:
         with open_media(path) as media:
-            for stream in media.streams.video:
-                stream.thread_type = "AUTO"
+            if video := _video(media):
+                video.thread_type = "AUTO"
             start_s = float((media.start_time or 0) * _TICK)
             if duration_s <= whole_s:
                 end_s = _decode(media, facts.kind, None, deadline)
@@ -210,11 +228,11 @@ def _check_end(facts: MediaFacts, end_s: float) -> None:
 
 def _decode(media: InputContainer, kind: Kind, until_s: float | None, deadline: float) -> float:
     """Decode from where the file stands; returns when the last packet ends, in seconds."""
-    index = (media.streams.video if kind is Kind.VIDEO else media.streams.audio)[0].index
+    judged = _video(media) if kind is Kind.VIDEO else _audio(media)
     end_s, frames = 0.0, 0
     for packet in _packets(media, deadline):
         end_s = max(end_s, _end_s(packet))
-        if packet.stream.index == index:
+        if packet.stream is judged:
             frames += len(packet.decode())
         if until_s is not None and end_s >= until_s:
             break

@@ -44,7 +44,11 @@ def open_media(path: Path) -> InputContainer:
     demuxer = _demuxer(path)
     try:
         return av.open(
-            f"file:{path}", "r", format=demuxer, container_options={"protocol_whitelist": "file"}
+            f"file:{path}",
+            "r",
+            format=demuxer,
+            container_options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
         )
     except av.FFmpegError as error:
         raise BadMedia(f"the file cannot be opened as {demuxer}: {error.strerror}") from None

@@ -33,7 +33,6 @@ from filmforge.providers.fake_catalogue import MODELS, price_of
 MAX_ANSWER_BYTES = 1024 * 1024
 CLOCK_MARGIN = timedelta(seconds=5)
 ASK_TIMEOUT_S = 10.0
-FETCH_ATTEMPTS = 3
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -90,10 +89,6 @@ class _Page(BaseModel):
 
 class _Notice(BaseModel):
     request_id: str = Field(min_length=1)
-
-
-class _CutShort(Exception):
-    pass
 
 
 @dataclass(frozen=True)
@@ -205,32 +200,29 @@ class FakeProvider:
         """Ask for a job to stop; harmless when it has ended. Raises ProviderUnavailable."""
         await self._ask(_Cancelled, "PUT", _path(job, "cancel"))
 
-    async def find(self, request: GenerationRequest, since: datetime) -> Job | None:
-        """The oldest job with this request's key accepted at or after `since`.
+    async def find(
+        self, request: GenerationRequest, since: datetime, known: frozenset[str]
+    ) -> Job | None:
+        """The oldest job with this request's key accepted at or after `since`, but none `known`.
 
         Clocks may differ by five seconds: where there is none, the last one accepted within
         that margin before `since` is taken. Raises ProviderUnavailable.
         """
-        listed = [job async for job in self._listing(request.key, since - CLOCK_MARGIN)]
+        listing = self._listing(request.key, since - CLOCK_MARGIN)
+        listed = [job async for job in listing if job.request_id not in known]
         after = [job for job in listed if job.accepted_at >= since]
         found = after[-1:] or listed[:1]
         return found[0].job() if found else None
 
     async def fetch(self, url: str, path: Path, max_bytes: int) -> None:
-        """Stream an output to a local file, trying again when the line drops midway.
+        """Stream an output to a local file.
 
         Raises ProviderUnavailable when it cannot be had, BadMedia when it is longer than
-        `max_bytes` or ends too early every time; after a failure there is no file.
+        `max_bytes` or ends too early; after a failure there is no file.
         """
-        for _ in range(FETCH_ATTEMPTS):
-            try:
-                async with self._output(url) as answer:
-                    with _written(path) as file:
-                        await _copy(answer, file, max_bytes)
-                return
-            except _CutShort:
-                continue
-        raise BadMedia(f"fake: the output ended too early {FETCH_ATTEMPTS} times")
+        async with self._output(url) as answer:
+            with _written(path) as file:
+                await _copy(answer, file, max_bytes)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> str:
         """The job id of a callback signed as Standard Webhooks says, at most 5 minutes ago.
@@ -347,7 +339,7 @@ async def _copy(answer: httpx.Response, file: BinaryIO, max_bytes: int) -> None:
                 raise BadMedia(f"fake: the output is longer than {max_bytes} bytes")
             file.write(piece)
     except httpx.RemoteProtocolError:
-        raise _CutShort from None
+        raise BadMedia("fake: the output ended too early") from None
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -366,7 +358,7 @@ def _not_accepted(answer: _Answer) -> FilmError:
         return RateLimited(message, _retry_after_s(answer.headers))
     if answer.status == httpx.codes.SERVICE_UNAVAILABLE and trouble.code == "not_accepted":
         return NotSent(message)
-    if httpx.codes.is_client_error(answer.status):
+    if httpx.codes.is_client_error(answer.status) and answer.status != httpx.codes.REQUEST_TIMEOUT:
         return ContentRefused(message) if trouble.code == "content_policy" else Refused(message)
     return AnswerLost(message)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from threading import Lock
 
 from filmforge.domain import Kind
 from filmforge.errors import BadInput, NotConfigured
@@ -20,6 +21,7 @@ class Registry:
     def __init__(self, factories: Mapping[str, Factory]) -> None:
         self._factories = dict(factories)
         self._made: dict[str, Provider] = {}
+        self._making = Lock()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,9 +65,10 @@ class Registry:
         if name not in self._factories:
             known = ", ".join(self.names)
             raise BadInput(field, f"no provider {name!r}", f"Use one of: {known}.")
-        if name not in self._made:
-            self._made[name] = self._factories[name]()
-        return self._made[name]
+        with self._making:
+            if name not in self._made:
+                self._made[name] = self._factories[name]()
+            return self._made[name]
 
 
 def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:

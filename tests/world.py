@@ -1,0 +1,124 @@
+"""A world for tests: real servers, a real ledger and a worker in this process."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from filmforge.contracts import Progress, film_workflow_id
+from filmforge.domain import Execution, Film, read_film
+from filmforge.embedded import Servers
+from filmforge.engine import Engine, connect
+from filmforge.ledger import Ledger
+from filmforge.ledger.migrate import migrate
+from filmforge.settings import Settings
+from tests.fake_process import FakeServer
+from workers.composition import Parts, assembled, build_workers
+
+_numbers = itertools.count(1)
+
+FAKE_PROVIDERS = {
+    "image": "fake:image-1",
+    "video": "fake:video-1",
+    "audio": "fake:voice-1",
+}
+
+
+def world_settings(fake: FakeServer, folder: Path, **changes: Any) -> Settings:
+    """Settings of one test: its own database and work directory; servers as in the environment."""
+    values: dict[str, Any] = {
+        "database_url": SecretStr(f"sqlite:///{folder / 'ledger.db'}"),
+        "work_dir": folder / "work",
+        "fake_url": fake.url,
+        "api_keys": SecretStr("test-key"),
+        "signing_key": SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        "allow_private_urls": True,
+    }
+    return Settings(**{**values, **changes})
+
+
+def film_document(shots: int = 3, **changes: Any) -> dict[str, Any]:
+    """A small film for the fake provider, with a fresh id; every shot is its own request."""
+    number = next(_numbers)
+    return {
+        "film_id": f"film-{time.time_ns():x}-{number}",
+        "title": "A test",
+        "providers": FAKE_PROVIDERS,
+        "output": {"width": 64, "height": 64, "fps": 12},
+        "shots": [
+            {
+                "shot_id": f"s{index:03d}",
+                "enhanced_prompt": f"shot {index} of film {number}",
+                "duration": 1,
+            }
+            for index in range(shots)
+        ],
+        **changes,
+    }
+
+
+class World:
+    """What a test drives: submit films, wait for conditions, look at the ledger and charges."""
+
+    def __init__(self, settings: Settings, client: Client, parts: Parts, fake: FakeServer) -> None:
+        self.settings = settings
+        self.client = client
+        self.parts = parts
+        self.fake = fake
+        self.engine: Engine = parts.engine
+        self.ledger: Ledger = parts.ledger
+
+    async def submit(self, document: dict[str, Any]) -> str:
+        """Keep a film and start it; returns its id."""
+        film: Film = read_film(document)
+        record, _ = await asyncio.to_thread(self.ledger.films.create, film, Decimal(10))
+        await self.engine.start_film(record.film_id)
+        return record.film_id
+
+    async def finish(self, film_id: str, timeout_s: float = 60) -> Progress:
+        """Wait until the film's workflow has ended."""
+        handle = self.client.get_workflow_handle(film_workflow_id(film_id), result_type=Progress)
+        return await asyncio.wait_for(handle.result(), timeout_s)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
+        """Wait until something is so, looking often."""
+        async with asyncio.timeout(timeout_s):
+            while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - it is another process's
+                await asyncio.sleep(0.03)
+
+    async def until_film(self, film_id: str, execution: Execution, timeout_s: float = 30) -> None:
+        """Wait until the read model says that the film stands so."""
+        await self.until(lambda: self.ledger.films.read(film_id).execution == execution, timeout_s)
+
+    async def close(self) -> None:
+        """End every workflow that the test left running."""
+        async for found in self.client.list_workflows("ExecutionStatus = 'Running'"):
+            with contextlib.suppress(Exception):
+                await self.client.get_workflow_handle(found.id, run_id=found.run_id).terminate()
+
+
+@asynccontextmanager
+async def open_world(
+    servers: Servers, fake: FakeServer, folder: Path, **changes: Any
+) -> AsyncIterator[World]:
+    """A world on running servers; `changes` replaces settings."""
+    settings = world_settings(fake, folder, **changes)
+    assert servers.temporal_address
+    await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
+    client = await connect(settings)
+    async with assembled(settings, client) as parts, contextlib.AsyncExitStack() as running:
+        for worker in build_workers(client, parts):
+            await running.enter_async_context(worker)
+        world = World(settings, client, parts, fake)
+        try:
+            yield world
+        finally:
+            await world.close()
