@@ -67,6 +67,7 @@ class Finish:
                 self._marks.reach("assembling", order.film_id)
                 await assemble(pieces, film, Path(folder), brief.output.fps)
                 made = await self._keep(film)
+            self._marks.reach("assembled", order.film_id)
             await asyncio.to_thread(self._ledger.films.deliver, order.film_id, "film", made)
 
     async def _conform(self, record: ShotRecord, slot: Slot, output: Output) -> str:
@@ -80,8 +81,10 @@ class Finish:
             await self._store.fetch(record.video_digest, clip)
             if speaks:
                 await self._store.fetch(speaks, voice)
+            self._marks.reach("conforming", record.video_digest)
             await conform(clip, voice if speaks else None, piece, spec)
             made = await self._keep(piece)
+        self._marks.reach("conformed", record.video_digest)
         await asyncio.to_thread(
             self._ledger.shots.conformed,
             record.film_id,

@@ -92,6 +92,7 @@ class Generate:
             take = await asyncio.to_thread(
                 self._ledger.takes.link, order.film_id, order.shot_id, posting, commission.note
             )
+            self._marks.reach("linked", commission.key)
         return Generated(digest=take.digest, request_key=take.request_key, reused=take.reused)
 
     async def _pursue_patiently(self, commission: Commission) -> Posting:
@@ -118,6 +119,7 @@ class Generate:
         """
         key, claim = commission.key, commission.claim
         posting = await self._reserve(commission)
+        self._marks.reach("reserved", key)
         while True:
             match posting.state:
                 case State.SUCCEEDED:
@@ -245,6 +247,7 @@ class Generate:
     async def _collect(self, commission: Commission, report: JobReport) -> Posting:
         """Fetch, verify, store and settle what the provider was paid for."""
         key, taken = commission.key, report.cost
+        self._marks.reach("ended", key)
         try:
             async with self._downloads.fetched(commission.provider, report, commission.kind) as got:
                 self._marks.reach("downloaded", key)

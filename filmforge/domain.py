@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -27,6 +28,8 @@ MAX_SHOTS = 5_000
 MAX_PROMPT_CHARS = 8_000
 MAX_DURATION_S = Decimal(120)
 
+# Written out, because Fraction also reads exponents and would compute 10 ** 999999999.
+_RATE = re.compile(r"[0-9]{1,6}(/[0-9]{1,4}|\.[0-9]{1,6})?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
@@ -54,6 +57,8 @@ def _rate(value: Any) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | str | float | Fraction):
         raise ValueError('must be frames a second: 24 or "24000/1001"')
     try:
+        if isinstance(value, str) and not _RATE.fullmatch(value.strip()):
+            raise ValueError(value)
         rate = Fraction(value)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError('must be frames a second: 24 or "24000/1001"') from None
@@ -244,12 +249,32 @@ class Film(Brief):
 
     @model_validator(mode="after")
     def _shots_are_distinct(self) -> Self:
-        seen: set[str] = set()
-        for shot in self.shots:
-            if shot.shot_id in seen:
-                raise ValueError(f"shots: the shot_id {shot.shot_id!r} is used twice")
-            seen.add(shot.shot_id)
+        first: dict[str, int] = {}
+        for index, shot in enumerate(self.shots):
+            earlier = first.setdefault(shot.shot_id, index)
+            if earlier != index:
+                raise ValueError(
+                    f"shots[{index}].shot_id: {shot.shot_id!r} is used twice, shots[{earlier}] "
+                    "has it too. Give every shot an id of its own."
+                )
         return self
+
+    @model_validator(mode="after")
+    def _crossfades_fit(self) -> Self:
+        for index, (shot, following) in enumerate(pairwise(self.shots)):
+            longest = _half(min(shot.duration, following.duration))
+            if shot.transition.type == "crossfade" and shot.transition.duration > longest:
+                short = index if shot.duration <= following.duration else index + 1
+                raise ValueError(
+                    f"shots[{index}].transition.duration: a crossfade of "
+                    f"{shot.transition.duration:f} s takes more than half of shots[{short}], which "
+                    f"lasts {self.shots[short].duration:f} s. Make it at most {longest:f} s, or a cut."
+                )
+        return self
+
+
+def _half(seconds: Decimal) -> Decimal:
+    return (seconds / 2).quantize(Decimal("0.001"), ROUND_DOWN).normalize()
 
 
 def read_film(document: Any) -> Film:

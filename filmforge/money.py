@@ -28,7 +28,7 @@ def parse_money(value: Any) -> Decimal:
         raise ValueError(f"must be between 0 and {MAX_USD} US dollars")
     if amount != amount.quantize(Decimal("0.000001")):
         raise ValueError("must have at most six decimal places")
-    return amount
+    return abs(amount)  # minus zero is nothing, too
 
 
 def format_money(amount: Decimal) -> str:

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
 
     fake_url: str = ""
     fake_webhook_secret: SecretStr = SecretStr("")
+    fake_submit_timeout_s: float = Field(default=10, gt=0)
+    fake_listing_lag_s: float = Field(default=1, ge=0)
 
     def keys(self) -> tuple[str, ...]:
         """The API keys that may call, as configured (comma separated)."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -100,11 +101,7 @@ def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> l
             books.record,
             sweep.sweep,
         ],
-        max_concurrent_activities=ACTIVITY_SLOTS,
-        max_cached_workflows=CACHED_WORKFLOWS,
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=GRACE,
+        **worker_options(),
     )
     cpu = Worker(
         client,
@@ -115,6 +112,27 @@ def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> l
         graceful_shutdown_timeout=GRACE,
     )
     return [orchestration, cpu]
+
+
+class WorkerOptions(TypedDict):
+    """The options of the orchestration worker."""
+
+    max_concurrent_activities: int
+    max_cached_workflows: int
+    sticky_queue_schedule_to_start_timeout: timedelta
+    max_heartbeat_throttle_interval: timedelta
+    graceful_shutdown_timeout: timedelta
+
+
+def worker_options() -> WorkerOptions:
+    """How the orchestration worker is tuned; benchmarks measure the same."""
+    return WorkerOptions(
+        max_concurrent_activities=ACTIVITY_SLOTS,
+        max_cached_workflows=CACHED_WORKFLOWS,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+    )
 
 
 def sandbox() -> SandboxedWorkflowRunner:

@@ -36,7 +36,7 @@ class Ledger:
             return read_budget(tx, film_scope(film_id))
 
     def set_budget(self, film_id: str, limit: Decimal, who: str) -> None:
-        """Raise or lower the limit of a film, with its audit entry."""
+        """Raise or lower the limit of a film, with its audit entry. Raises NotFound."""
         with self.db.write() as tx:
             set_limit(tx, film_scope(film_id), limit)
             record_audit(tx, film_id, None, who, "budget", limit_usd=format_money(limit))

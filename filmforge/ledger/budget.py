@@ -90,7 +90,12 @@ def add_saving(tx: Connection, scope: str, micros: int) -> None:
 
 
 def set_limit(tx: Connection, scope: str, limit: Decimal) -> None:
-    """Raise or lower the limit; below what is spent and reserved it only stops new spending."""
-    tx.execute(
+    """Raise or lower the limit; below what is spent and reserved it only stops new spending.
+
+    Raises NotFound.
+    """
+    done = tx.execute(
         update(budgets).where(budgets.c.scope == scope).values(limit_micros=to_micros(limit))
     )
+    if not done.rowcount:
+        raise NotFound(f"there is no budget for {scope}")

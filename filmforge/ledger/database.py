@@ -66,6 +66,8 @@ class Database:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
+    # SQLite's own lower() knows ASCII only; a prompt is searched in any language.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     # FULL: a commit is on the disk before a paid POST is made on the strength of it.
     for pragma in (
@@ -76,6 +78,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _lower(text: str | None) -> str | None:
+    return text if text is None else text.lower()
 
 
 def _begin_sqlite(connection: Connection) -> None:

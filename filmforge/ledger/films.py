@@ -101,11 +101,14 @@ class Films:
     def set(self, film_id: str, execution: Execution, reason: str | None = None) -> None:
         """Record where a film stands with the machines, with its event if that is news.
 
-        A film that is being cancelled can only become cancelled: no late news revives it.
+        A film that is being cancelled can only become cancelled, and stays so until it is
+        reopened: no late news revives it.
         """
         with self._db.write() as tx:
             before = _must_film(tx, film_id)
             if (before.execution, before.reason) == (execution, reason):
+                return
+            if before.execution == Execution.CANCELLED:
                 return
             if before.execution == Execution.CANCELLING and execution != Execution.CANCELLED:
                 return

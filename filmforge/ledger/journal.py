@@ -26,6 +26,8 @@ from filmforge.money import from_micros, to_micros
 
 STOPPED_FILMS = ("cancelling", "cancelled")
 
+Body = dict[str, JsonValue]
+
 
 class Journal:
     """The journal in a database."""
@@ -129,7 +131,7 @@ class Journal:
             _enter(tx, key, State.SUBMITTING, nonce=nonce)
         return nonce
 
-    def accept(self, key: str, job: dict[str, JsonValue], source: str) -> Posting:
+    def accept(self, key: str, job: Body, source: str) -> Posting:
         """Write down the provider's job; the first of submitter, webhook and reconciler wins.
 
         A second job for the same request is written into the history, never over the first.
@@ -158,11 +160,14 @@ class Journal:
                 _move(tx, key, State.RESERVED, nonce=None)
                 _enter(tx, key, State.RESERVED, why=why)
 
-    def resubmit(self, key: str, why: str) -> None:
-        """Back to `reserved` after an unbilled failure that may pass; the job is forgotten."""
+    def resubmit(self, key: str, why: str, job: Body | None = None) -> None:
+        """Back to `reserved` after an unbilled failure that may pass; the job is forgotten.
+
+        `job` is the job that failed: another job that took its place meanwhile is left alone.
+        """
         with self._db.write() as tx:
             row = _must(tx, key)
-            if row.state == State.ACCEPTED:
+            if row.state == State.ACCEPTED and _speaks_of(row, job):
                 _move(tx, key, State.RESERVED, nonce=None, job=None)
                 _enter(tx, key, State.RESERVED, why=why, job=row.job)
 
@@ -180,13 +185,16 @@ class Journal:
             tx.execute(update(journal).where(journal.c.request_key == key).values(woken_at=now()))
 
     def succeed(self, key: str, asset: Asset, tags: Tags, cost: Decimal | None) -> Posting:
-        """Settle: the cost to spent, the rest of the estimate released, the asset linked."""
+        """Settle: the cost to spent, the rest of the estimate released, the asset linked.
+
+        What arrives after the request was given up is kept, and charged once in all.
+        """
         with self._db.write() as tx:
             row = _must(tx, key)
             if row.state == State.SUCCEEDED:
                 return read_posting(row)
             micros = row.estimate_micros if cost is None else to_micros(cost)
-            _settle(tx, row, micros, "made")
+            _settle(tx, row, max(0, micros - _taken(tx, row)), "made")
             request = GenerationRequest.model_validate(row.request)
             index_asset(tx, asset, Origin.of(request, micros), tags)
             # The estimate column keeps what the asset cost: it is what a reuse saves.
@@ -194,13 +202,21 @@ class Journal:
             _enter(tx, key, State.SUCCEEDED, digest=asset.digest, cost_micros=micros)
             return read_posting(_must(tx, key))
 
-    def fail(self, key: str, code: str, message: str, cost: Decimal) -> Posting:
-        """`failed` for good: what was billed is spent, the rest of the estimate released."""
-        return self._end(key, State.FAILED, code, message, cost)
+    def fail(
+        self, key: str, code: str, message: str, cost: Decimal, job: Body | None = None
+    ) -> Posting:
+        """`failed` for good: what was billed is spent, the rest of the estimate released.
 
-    def cancel(self, key: str, message: str, cost: Decimal) -> Posting:
-        """`cancelled`: what was billed is spent, the rest of the estimate released."""
-        return self._end(key, State.CANCELLED, "cancelled", message, cost)
+        `job` as for `resubmit`.
+        """
+        return self._end(key, State.FAILED, code, message, cost, job)
+
+    def cancel(self, key: str, message: str, cost: Decimal, job: Body | None = None) -> Posting:
+        """`cancelled`: what was billed is spent, the rest of the estimate released.
+
+        `job` as for `resubmit`.
+        """
+        return self._end(key, State.CANCELLED, "cancelled", message, cost, job)
 
     def release(self, key: str, film_id: str) -> None:
         """Give back the money of a request this film reserved and nobody has sent."""
@@ -280,10 +296,12 @@ class Journal:
             ).first()
         return read_posting(row) if row else None
 
-    def _end(self, key: str, state: State, code: str, message: str, cost: Decimal) -> Posting:
+    def _end(
+        self, key: str, state: State, code: str, message: str, cost: Decimal, job: Body | None
+    ) -> Posting:
         with self._db.write() as tx:
             row = _must(tx, key)
-            if row.state in IN_FLIGHT:
+            if row.state in IN_FLIGHT and _speaks_of(row, job):
                 _settle(tx, row, to_micros(cost), state.value)
                 _move(tx, key, state, failure_code=code, failure_message=message[:2000])
                 _enter(
@@ -306,6 +324,10 @@ def _join(tx: Connection, row: Row[Any], claim: Claim) -> None:
         tx.execute(insert(joins).values(**mine))
 
 
+def _speaks_of(row: Row[Any], job: Body | None) -> bool:
+    return job is None or row.job == job
+
+
 def _may_arm(row: Row[Any], claim: Claim) -> bool:
     return row.state in (State.FAILED, State.CANCELLED) and row.intent != claim.intent
 
@@ -318,8 +340,18 @@ def _refuse_if_stopped(tx: Connection, film_id: str) -> None:
         raise FilmStopped(f"the film {film_id} was cancelled")
 
 
+def _taken(tx: Connection, row: Row[Any]) -> int:
+    """What was spent when the request was given up; nothing while it is in flight."""
+    if row.state in IN_FLIGHT:
+        return 0
+    ended = (journal_entries.c.request_key == row.request_key, journal_entries.c.state == row.state)
+    last = select(journal_entries.c.detail).where(*ended).order_by(journal_entries.c.id.desc())
+    return int(tx.execute(last.limit(1)).scalar_one().get("cost_micros", 0))
+
+
 def _settle(tx: Connection, row: Row[Any], micros: int, why: str) -> None:
-    settle_money(tx, film_scope(row.film_id), row.estimate_micros, micros)
+    held = row.estimate_micros if row.state in IN_FLIGHT else 0
+    settle_money(tx, film_scope(row.film_id), held, micros)
     if micros:
         request = row.request
         tx.execute(

@@ -58,11 +58,13 @@ class Shots:
             ]
 
     def plan(self, film_id: str, positions: Sequence[int]) -> Sequence[ShotPlan]:
-        """What the film workflow needs to know of some shots, in film order."""
+        """What the film workflow needs to know of some shots, in film order. Raises NotFound."""
         with self._db.read() as tx:
             brief = tx.execute(
                 select(films.c.document).where(films.c.film_id == film_id)
-            ).scalar_one()
+            ).scalar_one_or_none()
+            if brief is None:
+                raise NotFound(f"there is no film {film_id}")
             rows = tx.execute(
                 select(shots)
                 .where(shots.c.film_id == film_id, shots.c.position.in_(positions))
@@ -187,7 +189,7 @@ def _plan(record: ShotRecord, approval: bool) -> ShotPlan:
     return ShotPlan(
         shot_id=record.shot.shot_id,
         position=record.position,
-        has_dialogue=bool(changed),
+        has_dialogue=bool(str(changed or "").strip()),
         approval=approval,
         own_clip=Kind.VIDEO in record.direction.replaced,
         finished=record.execution == Execution.SUCCEEDED and bool(record.conformed_digest),

@@ -35,8 +35,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """SQLite forgets the zone: it is always UTC."""
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+        """SQLite forgets the zone, PostgreSQL answers in its own: it is always UTC."""
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
 
 
 metadata = MetaData(

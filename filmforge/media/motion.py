@@ -188,49 +188,17 @@ def _seen(planes: Planes, view: View, width: int, height: int) -> bytes:
     return b"".join(seen)
 
 
+def _command(path: Path, width: int, height: int, fps: Fraction) -> list[str]:
+    raw = f"-f rawvideo -pix_fmt yuv420p -s {width}x{height} -r {fps} -i pipe:0"
+    tags = "-vf setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+    codec = "-c:v libx264 -preset veryfast -crf 19 -threads 1 -pix_fmt yuv420p"
+    container = "-fflags +bitexact -movflags +faststart -f mp4"
+    quiet = [word for word in QUIET if word != "-nostdin"]
+    return [ffmpeg_path(), *quiet, *f"{raw} {tags} {codec} {container}".split(), str(path)]
+
+
 def _encode(pictures: Iterator[bytes], path: Path, width: int, height: int, fps: Fraction) -> None:
-    tags = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
-    command = [
-        ffmpeg_path(),
-        *(word for word in QUIET if word != "-nostdin"),
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "yuv420p",
-        "-s",
-        f"{width}x{height}",
-        "-r",
-        str(fps),
-        "-i",
-        "pipe:0",
-        "-vf",
-        tags,
-        "-c:v",
-        "libx264",
-        "-preset",
-        "veryfast",
-        "-crf",
-        "19",
-        "-threads",
-        "1",
-        "-pix_fmt",
-        "yuv420p",
-        "-colorspace",
-        "bt709",
-        "-color_primaries",
-        "bt709",
-        "-color_trc",
-        "bt709",
-        "-color_range",
-        "tv",
-        "-fflags",
-        "+bitexact",
-        "-movflags",
-        "+faststart",
-        "-f",
-        "mp4",
-        str(path),
-    ]
+    command = _command(path, width, height, fps)
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 - arguments as a list, no shell
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said

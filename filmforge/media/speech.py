@@ -141,7 +141,6 @@ class _Synthesiser:
         """The text as samples from -1 to 1 at RATE_HZ."""
         with self._lock:
             self._heard = []
-            self._library.espeak_ng_SetRandSeed(ctypes.c_long(1 + seed % 1_000))
             self._choose(f"{_language(text)}+{voice.variant}")
             faster, higher, livelier = TEMPERS.get((mood or "").lower(), (0, 0, 0))
             self._set(RATE, voice.words_a_minute + faster + seed % 7 - 3)

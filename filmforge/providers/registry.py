@@ -91,6 +91,12 @@ def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
                 "fake: has no address: set FILMFORGE_FAKE_URL to that of a filmforge.fakeserver"
             )
         secret = settings.fake_webhook_secret.get_secret_value()
-        return FakeProvider(settings.fake_url, secret, max_connections=settings.generate_slots)
+        return FakeProvider(
+            settings.fake_url,
+            secret,
+            submit_timeout_s=settings.fake_submit_timeout_s,
+            listing_lag_s=settings.fake_listing_lag_s,
+            max_connections=settings.generate_slots,
+        )
 
     return Registry({"preview": preview, "fake": fake})

@@ -94,12 +94,8 @@ def build(remote: Remote) -> FastAPI:
 async def _note(remote: Remote, request: Request) -> None:
     if "json" in request.headers.get("content-type", ""):
         body: Any = await request.json()
-    elif "form" in request.headers.get("content-type", ""):
-        async with request.form() as form:
-            body = {
-                name: value if isinstance(value, str) else await value.read()
-                for name, value in form.items()
-            }
+    elif "octet-stream" in request.headers.get("content-type", ""):
+        body = {**request.query_params, "": await request.body()}
     else:
         body = dict(request.query_params.multi_items())
     remote.calls.append((request.method, request.url.path, body, dict(request.headers)))

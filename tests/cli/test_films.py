@@ -169,7 +169,12 @@ def test_words_in_brackets_are_shown_as_they_are(cli: Run, remote: Remote) -> No
 
 
 def test_estimate_takes_a_document_or_a_film_id(cli: Run, remote: Remote, tmp_path: Path) -> None:
-    answer = {"total_usd": "0.35", "shots": [{"shot_id": "shot_001", "total_usd": "0.35"}]}
+    line = {"kind": "image", "provider": "fake", "model": "x", "estimate_usd": "0.35"}
+    lines = [{**line, "cached": False, "saves_usd": "0.00"}]
+    answer = {
+        "total_usd": "0.35", "saved_usd": "0.00", "limit_usd": "5.00", "free_usd": "5.00",
+        "fits": True, "shots": [{"shot_id": "shot_001", "lines": lines}],
+    }  # fmt: skip
     remote.answers["/v1/estimates"] = remote.answers["/v1/films/attic/estimate"] = (200, answer)
     for what in (write(tmp_path, [1]), "attic"):
         status, out, _ = cli("estimate", what)
@@ -181,17 +186,22 @@ def test_estimate_takes_a_document_or_a_film_id(cli: Run, remote: Remote, tmp_pa
 def test_budget_sends_the_limit_as_it_was_written_and_tells_the_budget(
     cli: Run, remote: Remote
 ) -> None:
-    remote.answers["/v1/films/attic/budget"] = (200, {})
+    told = {"message": "the limit is set", "budget": film()["budget"]}
+    remote.answers["/v1/films/attic/budget"] = (200, told)
     status, out, _ = cli("budget", "attic", "12.50")
-    assert (status, out) == (0, "spent $0.11 of $5.00 · reserved $0.05 · saved $0.02\n")
+    assert status == 0
+    assert out.splitlines() == [
+        "the limit is set",
+        "spent $0.11 of $5.00 · reserved $0.05 · saved $0.02",
+    ]
     assert remote.called("/v1/films/attic/budget")[0] == {"limit_usd": "12.50"}
 
 
-def test_cancel_and_resume_tell_what_the_film_is_then(cli: Run, remote: Remote) -> None:
-    remote.films = [film("cancelling"), film("queued")]
-    remote.answers["/v1/films/attic/cancel"] = remote.answers["/v1/films/attic/resume"] = (202, {})
-    assert cli("cancel", "attic")[:2] == (0, "attic is cancelling\n")
-    assert cli("resume", "attic", "--stop-after", "clips")[:2] == (0, "attic is queued\n")
+def test_cancel_and_resume_tell_what_the_api_says(cli: Run, remote: Remote) -> None:
+    remote.answers["/v1/films/attic/cancel"] = (202, {"message": "nothing more is spent"})
+    remote.answers["/v1/films/attic/resume"] = (202, {"message": "the film goes on"})
+    assert cli("cancel", "attic")[:2] == (0, "nothing more is spent\n")
+    assert cli("resume", "attic", "--stop-after", "clips")[:2] == (0, "the film goes on\n")
     assert remote.called("/v1/films/attic/resume")[0] == {"stop_after": "clips"}
 
 
@@ -229,7 +239,8 @@ def test_download_of_a_film_that_is_not_made_says_so(cli: Run, remote: Remote) -
 
 
 def test_films_are_listed(cli: Run, remote: Remote) -> None:
-    entry = {"film_id": "attic", "title": "Attic", "execution": "running", "shots": 5}
+    more = {"shot_count": 5, "progress": {"done": 2}, "created_at": "2026-11-21T00:13:05Z"}
+    entry = {**film(), **more}
     remote.answers["/v1/films"] = (200, {"films": [entry]})
     status, out, _ = cli("films")
     assert status == 0

@@ -89,7 +89,7 @@ def test_replace_uploads_the_file_as_what_its_content_is(
     remote.answers[path] = (202, {})
     status, out, _ = cli("replace", "attic", "shot_001", file)
     assert (status, out) == (0, f"shot_001 now uses {file}\n")
-    assert remote.called(path)[0] == {"kind": "image", "file": file.read_bytes()}
+    assert remote.called(path)[0] == {"kind": "image", "": file.read_bytes()}
 
 
 def test_a_path_cannot_be_smuggled_in_a_film_id(cli: Run, remote: Remote) -> None:

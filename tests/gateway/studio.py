@@ -1,11 +1,16 @@
 """A gateway over a real ledger, and films whose frames wait, for tests of links and outboxes."""
 
 import asyncio
+import atexit
+import functools
+import shutil
+import tempfile
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import boto3
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -142,14 +147,25 @@ class Studio:
         return httpx.AsyncClient(transport=transport, base_url="http://studio.test")
 
 
+@functools.cache
+def _empty_ledger() -> Path:
+    """A migrated ledger, made once a process."""
+    folder = Path(tempfile.mkdtemp(prefix="filmforge-ledger-"))
+    atexit.register(shutil.rmtree, folder)
+    migrate(f"sqlite:///{folder / 'ledger.db'}")
+    return folder / "ledger.db"
+
+
 def open_studio(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Studio:
     """A studio with an empty ledger in a folder; close its ledger at the end."""
+    # boto3 keeps the first credentials it sees; other tests of this process have real ones.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    url = f"sqlite:///{folder / 'ledger.db'}"
-    migrate(url)
-    ledger = open_ledger(url)
+    folder.mkdir(exist_ok=True)
+    shutil.copy(_empty_ledger(), folder / "ledger.db")
+    ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}")
     given = {
         "signing_key": SecretStr(SIGNING_KEY),
         "public_url": "http://studio.test",

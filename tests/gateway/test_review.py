@@ -13,6 +13,7 @@ import pytest
 from filmforge.contracts import Answer
 from filmforge.domain import Execution, Review
 from filmforge.errors import Conflict, ServiceUnavailable
+from filmforge.gateway import review
 from filmforge.gateway.tokens import sign_board, sign_review
 from filmforge.ledger.gates import Gate
 from tests.gateway.studio import Studio, open_studio
@@ -261,12 +262,27 @@ async def test_a_film_that_just_stopped_running_is_told_apart_from_a_server_that
     [("replaced", 412, "frame_replaced"), ("not_waiting", 409, "not_waiting")],
 )
 async def test_what_the_film_says_counts_where_the_ledger_lags(
-    studio: Studio, outcome: Any, status: int, code: str
+    studio: Studio, outcome: Any, status: int, code: str, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(review, "PAUSES_S", (0.01, 0.0))
     path = path_to(studio, studio.gate())
     studio.desk.answer = Answer(outcome=outcome, message="")
     answer = await post(studio, f"{path}/approve", json={}, headers=PROGRAM)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_verdict_that_comes_before_the_film_knows_its_gate_is_handed_in_again(
+    studio: Studio,
+):
+    path = path_to(studio, studio.gate())
+    studio.desk.answer = Answer(outcome="not_waiting", message="")
+    click = asyncio.create_task(post(studio, f"{path}/approve", data={}))
+    async with asyncio.timeout(10):
+        while not studio.desk.commands:  # noqa: ASYNC110 - the stand-in offers no event
+            await asyncio.sleep(0.005)
+    studio.desk.answer = None
+    assert (await click).status_code == 200
+    assert len({command.link_id for command in studio.desk.commands}) == 1
 
 
 async def test_of_clicks_at_the_same_time_exactly_one_wins(studio: Studio):
@@ -322,9 +338,7 @@ async def test_a_body_that_cannot_be_read_decides_nothing(
 ):
     gate = studio.gate()
     headers = {"content-type": kind, **PROGRAM}
-    answer = await post(
-        studio, f"{path_to(studio, gate)}/reject", content=content, headers=headers
-    )
+    answer = await post(studio, f"{path_to(studio, gate)}/reject", content=content, headers=headers)
     assert answer.status_code == status
     assert studio.ledger.gates.read(gate.gate_id).state == "open"
 

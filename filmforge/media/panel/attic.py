@@ -1,6 +1,7 @@
 """The attic: boards, rafters, a gable window, a skylight, and what a family forgot."""
 
 from filmforge.media.panel.camera import Place
+from filmforge.media.panel.canvas import Point
 from filmforge.media.panel.colour import scaled
 from filmforge.media.panel.interiors import (
     BOX_COLOURS,
@@ -75,61 +76,39 @@ def _gable(p: Painter, half: float, knee: float, top: float, far: float) -> None
 
 
 def _truss(p: Painter, half: float, knee: float, top: float, z: float, depth: float) -> None:
-    rise = (top - knee) / half
     for side in (-1, 1):
-        x = side * half
         light = 0.22 if side * p.stage.side > 0 else 0.62
+        rafter = ((side * half, knee), (0.0, top))
+        _timber(p, rafter, 0.24, z, light, depth)
+        outer, inner = side * (half - 0.02), side * (half - 0.2)
         p.face(
-            [(x, knee, z), (0, top, z), (0, top - 0.24, z), (x, knee - 0.24, z)],
-            DARK_TIMBER,
-            light,
-            depth,
-        )
-        p.face(
-            [
-                (x, knee - 0.24, z),
-                (0, top - 0.24, z),
-                (0, top - 0.24, z + 0.14),
-                (x, knee - 0.24, z + 0.14),
-            ],
-            DARK_TIMBER,
-            light * 0.4,
-            depth,
-        )
-        p.face(
-            [
-                (x - side * 0.02, 0, z),
-                (x - side * 0.2, 0, z),
-                (x - side * 0.2, knee, z),
-                (x - side * 0.02, knee, z),
-            ],
+            [(outer, 0, z), (inner, 0, z), (inner, knee, z), (outer, knee, z)],
             DARK_TIMBER,
             light,
             depth,
         )
     y = 2.42
-    reach = half - (y - knee) / rise
-    p.face(
-        [(-reach, y, z), (reach, y, z), (reach, y - 0.18, z), (-reach, y - 0.18, z)],
-        DARK_TIMBER,
-        0.36,
-        depth,
-    )
-    p.face(
-        [
-            (-reach, y - 0.18, z),
-            (reach, y - 0.18, z),
-            (reach, y - 0.18, z + 0.14),
-            (-reach, y - 0.18, z + 0.14),
-        ],
-        DARK_TIMBER,
-        0.08,
-        depth,
-    )
+    reach = half * (top - y) / (top - knee)
+    _timber(p, ((-reach, y), (reach, y)), 0.18, z, 0.36, depth)
     p.face(
         [(-0.08, top - 0.2, z), (0.08, top - 0.2, z), (0.08, y, z), (-0.08, y, z)],
         DARK_TIMBER,
         0.34,
+        depth,
+    )
+
+
+def _timber(
+    p: Painter, ends: tuple[Point, Point], thick: float, z: float, light: float, depth: float
+) -> None:
+    """A beam across the room: its near side and the shaded side underneath."""
+    (x0, y0), (x1, y1) = ends
+    low0, low1 = y0 - thick, y1 - thick
+    p.face([(x0, y0, z), (x1, y1, z), (x1, low1, z), (x0, low0, z)], DARK_TIMBER, light, depth)
+    p.face(
+        [(x0, low0, z), (x1, low1, z), (x1, low1, z + 0.14), (x0, low0, z + 0.14)],
+        DARK_TIMBER,
+        light * 0.35,
         depth,
     )
 

@@ -1,6 +1,7 @@
 """A head: hair behind, face, features with an expression, hair in front."""
 
-from filmforge.media.panel.colour import INK, mix, scaled
+from filmforge.media.panel.canvas import Point
+from filmforge.media.panel.colour import INK, Colour, mix, scaled
 from filmforge.media.panel.hair import fringe, from_behind
 from filmforge.media.panel.head import Head
 from filmforge.media.panel.outline import limb, ring, smooth
@@ -39,38 +40,46 @@ def _face(head: Head) -> None:
         head.skin(0.85),
         ink=True,
     )
-    side = -head.palette.side
     if head.size > 0.03:
-        head.draw(
-            [
-                (side * 0.05 + t, 0.47),
-                (side * 0.25, 0.42),
-                (side * wide, 0.15),
-                (side * (wide - 0.012) + t * 0.4, -0.10),
-                (side * jaw + t, -0.33),
-                (side * 0.09 + t * 1.7, -0.475),
-                (side * 0.05 + t * 1.4, -0.40),
-                (side * 0.17 + t, -0.26),
-                (side * 0.13 + t, -0.05),
-                (side * 0.19 + t, 0.12),
-            ],
-            head.skin(0.46),
-        )
+        _shaded_cheek(head, wide, jaw, t)
     if head.look.beard:
-        head.draw(
-            [
-                (-wide + t * 0.4, -0.12),
-                (-jaw + t - 0.02, -0.36),
-                (-0.1 + t * 1.7, -0.53),
-                (0.1 + t * 1.7, -0.53),
-                (jaw + t + 0.02, -0.36),
-                (wide + t * 0.4, -0.12),
-                (0.22 + t * 2, -0.24),
-                (t * 2.4, -0.215),
-                (-0.22 + t * 2, -0.24),
-            ],
-            head.hair(0.25),
-        )
+        _beard(head, wide, jaw, t)
+
+
+def _shaded_cheek(head: Head, wide: float, jaw: float, t: float) -> None:
+    side = -head.palette.side
+    head.draw(
+        [
+            (side * 0.05 + t, 0.47),
+            (side * 0.25, 0.42),
+            (side * wide, 0.15),
+            (side * (wide - 0.012) + t * 0.4, -0.10),
+            (side * jaw + t, -0.33),
+            (side * 0.09 + t * 1.7, -0.475),
+            (side * 0.05 + t * 1.4, -0.40),
+            (side * 0.17 + t, -0.26),
+            (side * 0.13 + t, -0.05),
+            (side * 0.19 + t, 0.12),
+        ],
+        head.skin(0.46),
+    )
+
+
+def _beard(head: Head, wide: float, jaw: float, t: float) -> None:
+    head.draw(
+        [
+            (-wide + t * 0.4, -0.12),
+            (-jaw + t - 0.02, -0.36),
+            (-0.1 + t * 1.7, -0.53),
+            (0.1 + t * 1.7, -0.53),
+            (jaw + t + 0.02, -0.36),
+            (wide + t * 0.4, -0.12),
+            (0.22 + t * 2, -0.24),
+            (t * 2.4, -0.215),
+            (-0.22 + t * 2, -0.24),
+        ],
+        head.hair(0.25),
+    )
 
 
 def _features(head: Head) -> None:
@@ -108,6 +117,12 @@ def _eye(head: Head, side: int) -> None:
         head.palette.lit((255, 255, 255), 1.0),
         False,
     )
+    _lashes(head, (x, y), w, h)
+    _brow(head, side, x, y + 0.115, w * 1.35)
+
+
+def _lashes(head: Head, middle: Point, w: float, h: float) -> None:
+    x, y = middle
     lash = smooth(
         [
             (x - w * 1.08, y - 0.006),
@@ -125,7 +140,6 @@ def _eye(head: Head, side: int) -> None:
         [(x - w * 0.8, y - h * 0.5), (x, y - h * 0.92), (x + w * 0.85, y - h * 0.4)], False
     )
     head.canvas.stroke(head.at(lower), head.skin(0.2), 0.007 * head.size)
-    _brow(head, side, x, y + 0.115, w * 1.35)
 
 
 def _brow(head: Head, side: int, x: float, y: float, w: float) -> None:
@@ -199,6 +213,11 @@ def _mouth(head: Head) -> None:
         ],
         lip,
     )
+    _lip_line(head, (x, y), w, bend, scaled(lip, 0.42))
+
+
+def _lip_line(head: Head, middle: Point, w: float, bend: float, dark: Colour) -> None:
+    x, y = middle
     line = smooth(
         [
             (x - w, y + bend),
@@ -209,7 +228,7 @@ def _mouth(head: Head) -> None:
         ],
         False,
     )
-    head.canvas.stroke(head.at(line), scaled(lip, 0.42), 0.012 * head.size)
+    head.canvas.stroke(head.at(line), dark, 0.012 * head.size)
     head.canvas.stroke(
         head.at([(x - 0.05, y - 0.072), (x + 0.05, y - 0.072)]), head.skin(0.34), 0.012 * head.size
     )

@@ -247,63 +247,42 @@ def _trunk(f: Figure) -> None:
 
 
 def _garment(f: Figure, waist: float, hem: float, flare: float) -> None:
-    palette = f.painter.stage.palette
-    dark, k = palette.lit(scaled(f.look.top, 0.62), 0.2), f.unit
-    folds = ((-0.5, 0.98), (0.1, 0.95), (0.55, 1.0))
-    for x, y in folds:
-        f.canvas.stroke(
-            smooth(
-                [
-                    f.trunk(x * waist, y),
-                    f.trunk(x * waist * 1.15, (y + hem) / 2),
-                    f.trunk(x * flare, hem + 0.02),
-                ],
-                False,
-            ),
-            dark,
-            0.006 * k,
-        )
+    dark, k = f.painter.stage.palette.lit(scaled(f.look.top, 0.62), 0.2), f.unit
+    for x, y in ((-0.5, 0.98), (0.1, 0.95), (0.55, 1.0)):
+        fold = [
+            f.trunk(x * waist, y),
+            f.trunk(x * waist * 1.15, (y + hem) / 2),
+            f.trunk(x * flare, hem + 0.02),
+        ]
+        f.canvas.stroke(smooth(fold, False), dark, 0.006 * k)
     if f.away:
         f.canvas.stroke([f.trunk(0, 1.36), f.trunk(0, 1.0)], dark, 0.005 * k)
-        return
-    if f.look.garment == "coat":
-        cream = palette.lit((226, 214, 192), 0.6)
-        f.canvas.shape([f.trunk(-0.05, 1.43), f.trunk(0.06, 1.43), f.trunk(0.015, 1.22)], cream)
-        f.canvas.stroke([f.trunk(0.015, 1.22), f.trunk(0.02, hem)], dark, 0.008 * k)
-        for x in (-1, 1):
-            f.part(
-                [
-                    f.trunk(x * 0.05, 1.44),
-                    f.trunk(x * 0.12, 1.40),
-                    f.trunk(x * 0.09, 1.26),
-                    f.trunk(0.015, 1.20),
-                ],
-                scaled(f.look.top, 0.86),
-                0.5,
-            )
     elif f.look.garment == "jumper":
-        f.limb(
-            [
-                (f.trunk(-0.07, 1.43), 0.022),
-                (f.trunk(0, 1.395), 0.024),
-                (f.trunk(0.07, 1.43), 0.022),
-            ],
-            scaled(f.look.top, 0.82),
-            0.5,
-        )
+        neck = [
+            (f.trunk(-0.07, 1.43), 0.022),
+            (f.trunk(0, 1.395), 0.024),
+            (f.trunk(0.07, 1.43), 0.022),
+        ]
+        f.limb(neck, scaled(f.look.top, 0.82), 0.5)
     else:
-        pale = mix(f.look.top, (250, 244, 230), 0.7)
-        for x in (-1, 1):
-            f.part(
-                [
-                    f.trunk(0, 1.385),
-                    f.trunk(x * 0.045, 1.45),
-                    f.trunk(x * 0.11, 1.40),
-                    f.trunk(x * 0.06, 1.345),
-                ],
-                pale,
-                0.6,
-            )
+        _front(f, hem, dark)
+
+
+def _front(f: Figure, hem: float, dark: Colour) -> None:
+    """What is seen of a coat, or of a shirt or dress with a collar."""
+    coat = f.look.garment == "coat"
+    if coat:
+        cream = f.painter.stage.palette.lit((226, 214, 192), 0.6)
+        f.canvas.shape([f.trunk(-0.05, 1.43), f.trunk(0.06, 1.43), f.trunk(0.015, 1.22)], cream)
+        f.canvas.stroke([f.trunk(0.015, 1.22), f.trunk(0.02, hem)], dark, 0.008 * f.unit)
+    surface = scaled(f.look.top, 0.86) if coat else mix(f.look.top, (250, 244, 230), 0.7)
+    outline = (
+        ((0.05, 1.44), (0.12, 1.40), (0.09, 1.26), (0.0, 1.20))
+        if coat
+        else ((0.0, 1.385), (0.045, 1.45), (0.11, 1.40), (0.06, 1.345))
+    )
+    for side in (-1, 1):
+        f.part([f.trunk(side * x, y) for x, y in outline], surface, 0.55)
 
 
 def _arm(f: Figure, side: int, light: float) -> None:

@@ -9,6 +9,7 @@ from filmforge.media.panel.brief import PanelBrief
 from filmforge.media.panel.canvas import Canvas
 from filmforge.media.panel.chest import chest
 from filmforge.media.panel.colour import mix, scaled
+from filmforge.media.panel.doorway import doorway
 from filmforge.media.panel.figures import STATURE, draw_person
 from filmforge.media.panel.finish import finish
 from filmforge.media.panel.outline import box, ring, smooth
@@ -109,7 +110,7 @@ def _people(p: Painter) -> None:
 def _person(p: Painter, name: str, spot: tuple[float, float], facing: float) -> None:
     stage, (x, z) = p.stage, spot
     if stage.pose == "reach" and "door" in stage.things:
-        _door(p, x, z, facing)
+        doorway(p, x, z, facing)
     if stage.pose == "sit":
         p.block(x - facing * 0.02, 0, z + 0.05, (0.5, 0.42, 0.4), (120, 84, 58))
     rise = stage.camera.height - 1.575 * look_of(name).height / STATURE
@@ -123,75 +124,6 @@ def _person(p: Painter, name: str, spot: tuple[float, float], facing: float) -> 
         away=stage.pose == "window",
         rise=rise if stage.framing in TIGHT and len(stage.people) < 2 else 0.0,
     )
-
-
-def _door(p: Painter, x: float, z: float, facing: float) -> None:
-    """A doorway around the person, its leaf swung open under their hand, light behind."""
-    hinge, edge = x + facing * 1.02, x - facing * 0.46
-    y, back = 2.06, z + 0.25
-    left, right = min(hinge, edge), max(hinge, edge)
-    wall = (150, 118, 88)
-    opening = p.stage.camera.face(
-        [(left, 0, back), (right, 0, back), (right, y, back), (left, y, back)]
-    )
-    for a, b in ((left - 6, left), (right, right + 6)):
-        p.face([(a, -1, back), (b, -1, back), (b, 4, back), (a, 4, back)], wall, 0.22, ink=False)
-        for i in range(20):
-            board = a + 0.3 * i
-            p.line((board, 4, back), (board, -1, back), scaled(wall, 0.6), 0.15, 0.012)
-    p.face(
-        [(left, y, back), (right, y, back), (right, 4, back), (left, 4, back)], wall, 0.2, ink=False
-    )
-    p.canvas.glow(opening, scaled(p.stage.palette.hour.key, 0.34), 0.05)
-    p.canvas.settle()
-    for a in (left, right):
-        p.face(
-            [
-                (a - 0.07, 0, back - 0.02),
-                (a + 0.07, 0, back - 0.02),
-                (a + 0.07, y + 0.1, back - 0.02),
-                (a - 0.07, y + 0.1, back - 0.02),
-            ],
-            (118, 82, 56),
-            0.45,
-        )
-    p.face(
-        [
-            (left - 0.07, y, back - 0.02),
-            (right + 0.07, y, back - 0.02),
-            (right + 0.07, y + 0.13, back - 0.02),
-            (left - 0.07, y + 0.13, back - 0.02),
-        ],
-        (118, 82, 56),
-        0.4,
-    )
-    _leaf(p, hinge, x + facing * 0.56, back, z - 0.12, y)
-
-
-def _leaf(p: Painter, hinge: float, edge: float, back: float, front: float, top: float) -> None:
-    boards = 5
-    for i in range(boards):
-        a, b = i / boards, (i + 1) / boards
-        xa, xb = hinge + (edge - hinge) * a, hinge + (edge - hinge) * b
-        za, zb = back + (front - back) * a, back + (front - back) * b
-        p.face(
-            [(xa, 0, za), (xb, 0, zb), (xb, top, zb), (xa, top, za)],
-            scaled((138, 92, 60), 0.9 + 0.07 * (i % 2)),
-            0.36,
-        )
-    for y in (0.35, 1.7):
-        p.face(
-            [
-                (hinge, y, back - 0.02),
-                (edge, y, front - 0.02),
-                (edge, y + 0.14, front - 0.02),
-                (hinge, y + 0.14, back - 0.02),
-            ],
-            (104, 68, 46),
-            0.4,
-        )
-    at = p.stage.camera.at((edge + (hinge - edge) * 0.10, 1.10, front - 0.03))
-    p.canvas.disc(at, 0.032 * p.stage.camera.scale(front), p.stage.palette.lit((214, 164, 82), 0.8))
 
 
 def _over_shoulder(p: Painter) -> None:

@@ -53,14 +53,7 @@ def _photo(p: Painter, middle: Point, size: float, tilt: float) -> None:
         p.canvas.shape(turned(middle, points, size, tilt), tone(v))
 
     put(box(-0.36, -0.25, 0.36, 0.25), 0.82)
-    hills = [
-        (x, -0.02 - abs(y))
-        for x, y in zip(
-            [-0.36 + 0.09 * i for i in range(9)],
-            [chance.uniform(0, 0.09) for _ in range(9)],
-            strict=True,
-        )
-    ]
+    hills = [(-0.36 + 0.09 * i, -0.02 - chance.uniform(0, 0.09)) for i in range(9)]
     put([*smooth(hills, False), (0.36, 0.25), (-0.36, 0.25)], 0.62)
     put([(-0.36, 0.10), (0.36, 0.07), (0.36, 0.25), (-0.36, 0.25)], 0.45)
     put(box(-0.30, -0.10, -0.06, 0.12), 0.34)
@@ -71,27 +64,19 @@ def _photo(p: Painter, middle: Point, size: float, tilt: float) -> None:
         top = 0.21 - tall
         put(ring((x, top + 0.03), 0.024, 0.031), 0.70)
         put(ring((x, top + 0.017), 0.027, 0.022), 0.08)
-        put(
-            smooth(
-                [
-                    (x - 0.018, top + 0.06),
-                    (x - 0.045, top + 0.09),
-                    (x - 0.040, 0.16),
-                    (x - 0.045, 0.21),
-                    (x + 0.045, 0.21),
-                    (x + 0.040, 0.16),
-                    (x + 0.045, top + 0.09),
-                    (x + 0.018, top + 0.06),
-                ]
-            ),
-            0.14 if tall < 0.2 or x < 0.1 else 0.30,
-        )
+        put(_silhouette(x, top), 0.30 if tall == 0.27 else 0.14)
     for _ in range(7):
         a = (chance.uniform(-0.38, 0.38), chance.uniform(-0.27, 0.27))
         b = (a[0] + chance.uniform(-0.1, 0.1), a[1] + chance.uniform(-0.04, 0.04))
         p.canvas.stroke(turned(middle, [a, b], size, tilt), tone(0.95), 0.0014)
     corner = turned(middle, [(0.40, -0.29), (0.33, -0.29), (0.40, -0.21)], size, tilt)
     p.canvas.shape(corner, p.stage.palette.lit(scaled(PAPER, 0.75), 0.5))
+
+
+def _silhouette(x: float, top: float) -> list[Point]:
+    """A person in an old photograph, from the neck to the ground."""
+    left = [(0.018, top + 0.06), (0.045, top + 0.09), (0.040, 0.16), (0.045, 0.21)]
+    return smooth([*[(x - dx, y) for dx, y in left], *[(x + dx, y) for dx, y in left[::-1]]])
 
 
 def _letter(p: Painter, middle: Point, size: float, tilt: float) -> None:

@@ -8,7 +8,7 @@ from filmforge.media.panel.colour import INK, Colour, mix, scaled
 from filmforge.media.panel.outline import hull
 from filmforge.media.panel.stage import Stage
 
-BEAM = {"night": 0.42, "dusk": 0.5, "dawn": 0.5, "noon": 0.42, "golden": 0.66}
+BEAM = {"night": 0.42, "dusk": 0.62, "dawn": 0.5, "noon": 0.42, "golden": 0.66}
 
 
 @dataclass(frozen=True)

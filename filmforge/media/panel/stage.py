@@ -95,9 +95,7 @@ def stage_for(brief: PanelBrief) -> Stage:
         pose=_pose(words, framing),
         things=things,
         opened=bool({"open", "opens", "opening", "opened"} & set(words)),
-        camera=camera_for(
-            framing, aspect, aspect * chance.uniform(0.40, 0.60), setting in INDOORS
-        ),
+        camera=camera_for(framing, aspect, aspect * chance.uniform(0.40, 0.60), setting in INDOORS),
         palette=palette_for(hour, mood, side, overcast, setting in INDOORS),
         side=side,
         aspect=aspect,

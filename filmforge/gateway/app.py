@@ -1,0 +1,93 @@
+"""The application: its routes, its layers and what runs beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+
+from filmforge.engine import Engine
+from filmforge.errors import BadInput
+from filmforge.gateway import (
+    assets,
+    callbacks,
+    control,
+    costs,
+    estimate,
+    films,
+    health,
+    progress,
+    review,
+    shots,
+    uploads,
+)
+from filmforge.gateway.access import AccessLog
+from filmforge.gateway.metrics import Metrics
+from filmforge.gateway.outbox import run_outbox
+from filmforge.gateway.problems import install_problems
+from filmforge.gateway.replies import describe
+from filmforge.gateway.state import Gateway
+from filmforge.gateway.view import Links
+from filmforge.ledger import Ledger
+from filmforge.providers.registry import Registry
+from filmforge.settings import Settings
+from filmforge.store import AssetStore
+
+THREADS = 24
+# Looking into an uploaded file takes a processor for seconds: the rest must go on.
+LOOKS = 2
+_AGAIN_S = 5.0
+
+_log = structlog.get_logger()
+
+
+def build_app(
+    settings: Settings, ledger: Ledger, store: AssetStore, engine: Engine, registry: Registry
+) -> FastAPI:
+    """The HTTP API over these parts, which stay the caller's to close.
+
+    Raises BadInput when there is no signing key: review links could not be made.
+    """
+    if not settings.signing_key.get_secret_value():
+        raise BadInput("FILMFORGE_SIGNING_KEY", "is not set", "Set it to whsec_ and base64.")
+    app = FastAPI(title="FilmForge", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app.state.gateway = Gateway(settings, ledger, store, engine, registry)
+    app.state.links = Links(app.state.gateway)
+    app.state.metrics = Metrics()
+    for part in (
+        films, control, shots, uploads, estimate, assets, costs, progress, review, callbacks, health
+    ):  # fmt: skip
+        app.include_router(part.router)
+    install_problems(app)
+    app.add_middleware(AccessLog, metrics=app.state.metrics)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # Every blocking call runs in a thread; the default number on a small machine is too few.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    stopping: asyncio.Event = asyncio.Event()
+    app.state.stopping = stopping
+    app.state.looks = asyncio.Semaphore(LOOKS)
+    outbox = asyncio.create_task(_deliver(app.state.gateway, stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        with suppress(asyncio.CancelledError):
+            await outbox
+
+
+async def _deliver(gateway: Gateway, stopping: asyncio.Event) -> None:
+    """Run the outbox; when it breaks, begin again: what is owed stands in the database."""
+    while not stopping.is_set():
+        try:
+            await run_outbox(gateway, stopping)
+        except Exception:  # noqa: BLE001  it is logged, and tried again
+            _log.exception("outbox_broke", again_in_s=_AGAIN_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _AGAIN_S)

@@ -1,0 +1,164 @@
+"""What a person does to a whole film: its budget, cancel, resume."""
+
+import asyncio
+from typing import Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from filmforge.contracts import Cancel, SetBudget
+from filmforge.domain import Execution, Frozen, Stage
+from filmforge.errors import Conflict, ServiceUnavailable
+from filmforge.gateway.auth import Caller, caller
+from filmforge.gateway.bodies import read_model
+from filmforge.gateway.films import start
+from filmforge.gateway.lookup import KnownFilm, accepted
+from filmforge.gateway.replies import body_of, json_response
+from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.view import BudgetView, budget_view, status_url
+from filmforge.ledger.films import FilmRecord
+from filmforge.money import Money
+
+router = APIRouter(prefix="/v1/films/{film_id}", tags=["films"], dependencies=[Depends(caller)])
+
+_CLOSING_TRIES = 100
+_CLOSING_PAUSE_S = 0.1
+
+
+class NewLimit(Frozen):
+    """The body of a call that sets a budget."""
+
+    limit_usd: Money
+
+
+class NoBody(Frozen):
+    """The body of a call that needs none: nothing, or an empty object."""
+
+
+class Resume(Frozen):
+    """The body of a call that resumes a film; without `stop_after` it goes on to its end."""
+
+    stop_after: Stage | None = None
+
+
+class BudgetSet(Frozen):
+    """The figures after a budget was set."""
+
+    film_id: str
+    budget: BudgetView
+    message: str
+
+
+class FilmTold(Frozen):
+    """What became of a command to a film."""
+
+    film_id: str
+    execution: Literal["cancelling", "cancelled", "queued"]
+    message: str
+    status_url: str
+
+
+@router.post("/budget", response_model=BudgetSet, openapi_extra=body_of(NewLimit))
+async def budget(request: Request, film: KnownFilm, who: Caller) -> Response:
+    """Raise or lower the limit; a parked film goes on by itself."""
+    gateway = gateway_of(request)
+    limit = (await read_model(request, NewLimit)).limit_usd
+    message = await _set_budget(gateway, film, limit, who)
+    figures = budget_view(await asyncio.to_thread(gateway.ledger.budget, film.film_id))
+    return json_response(BudgetSet(film_id=film.film_id, budget=figures, message=message))
+
+
+@router.post(
+    "/cancel",
+    status_code=202,
+    response_model=FilmTold,
+    openapi_extra=body_of(NoBody, required=False),
+)
+async def cancel(request: Request, film: KnownFilm, who: Caller) -> Response:
+    """Stop spending now, cancel provider jobs, keep what was paid for."""
+    gateway = gateway_of(request)
+    await read_model(request, NoBody, optional=True)
+    if film.execution is Execution.CANCELLED:
+        return _told(gateway, film, "cancelled", "the film is cancelled")
+    if film.ended:
+        raise Conflict(f"the film {film.film_id} has {film.execution}: nothing is left to cancel")
+    # First of all: from this moment the journal reserves and sends nothing for this film.
+    await asyncio.to_thread(gateway.ledger.films.set, film.film_id, Execution.CANCELLING)
+    try:
+        answer = await gateway.engine.command(film.film_id, Cancel(who=who))
+    except Conflict:
+        return await _cancel_without_workflow(gateway, film, who)
+    except ServiceUnavailable as error:
+        detail = "nothing more is spent, but the film could not be told yet; send it again"
+        raise ServiceUnavailable(f"{error}: {detail}") from error
+    return _told(gateway, film, "cancelling", answer.message)
+
+
+@router.post(
+    "/resume",
+    status_code=202,
+    response_model=FilmTold,
+    openapi_extra=body_of(Resume, required=False),
+)
+async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
+    """Let a film that was cancelled or ended go on, reusing every paid asset."""
+    gateway = gateway_of(request)
+    wish = await read_model(request, Resume, optional=True)
+    if not film.ended:
+        raise Conflict(f"the film {film.film_id} is {film.execution}: it goes on by itself")
+    ended_by_itself = film.execution is Execution.SUCCEEDED
+    stop_after = wish.stop_after or (Stage.FILM if ended_by_itself else film.stop_after)
+    await _until_closed(gateway, film.film_id)
+    await asyncio.to_thread(gateway.ledger.films.reopen, film.film_id, stop_after)
+    ledger = gateway.ledger
+    await asyncio.to_thread(ledger.gates.note, film.film_id, None, who, "resume")
+    await start(gateway, film.film_id, stop_after, {"film_id": film.film_id})
+    return _told(gateway, film, "queued", f"the film goes on up to its {stop_after}")
+
+
+async def _set_budget(gateway: Gateway, film: FilmRecord, limit: Money, who: str) -> str:
+    if not film.ended:
+        try:
+            command = SetBudget(limit_usd=limit, who=who)
+            return accepted(await gateway.engine.command(film.film_id, command)).message
+        except Conflict:
+            if await gateway.engine.running(film.film_id):
+                raise
+    await asyncio.to_thread(gateway.ledger.set_budget, film.film_id, limit, who)
+    return "the limit is set; nothing runs just now"
+
+
+async def _cancel_without_workflow(gateway: Gateway, film: FilmRecord, who: str) -> Response:
+    if await gateway.engine.running(film.film_id):
+        return _told(gateway, film, "cancelling", "the film is already being cancelled")
+
+    def close() -> None:
+        if gateway.ledger.films.read(film.film_id).execution is Execution.CANCELLING:
+            gateway.ledger.films.set(film.film_id, Execution.CANCELLED)
+            gateway.ledger.gates.note(film.film_id, None, who, "cancel")
+
+    await asyncio.to_thread(close)
+    return _told(gateway, film, "cancelled", "the film is cancelled; nothing was running")
+
+
+async def _until_closed(gateway: Gateway, film_id: str) -> None:
+    """A film is recorded as ended a moment before its workflow closes."""
+    for _ in range(_CLOSING_TRIES):
+        if not await gateway.engine.running(film_id):
+            return
+        await asyncio.sleep(_CLOSING_PAUSE_S)
+    raise Conflict(f"the last run of the film {film_id} is still ending: try again in a moment")
+
+
+def _told(
+    gateway: Gateway,
+    film: FilmRecord,
+    execution: Literal["cancelling", "cancelled", "queued"],
+    message: str,
+) -> Response:
+    told = FilmTold(
+        film_id=film.film_id,
+        execution=execution,
+        message=message,
+        status_url=status_url(gateway, film.film_id),
+    )
+    return json_response(told, 202)

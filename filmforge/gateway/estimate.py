@@ -1,0 +1,197 @@
+"""Estimates: what a film would cost, or what remains to be paid; what exists counts as nothing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from filmforge.direction import directed
+from filmforge.domain import Brief, Direction, Execution, Film, Frozen, Kind, Review, Shot, Stage
+from filmforge.gateway.auth import caller
+from filmforge.gateway.bodies import read_model
+from filmforge.gateway.control import NoBody
+from filmforge.gateway.lookup import KnownFilm
+from filmforge.gateway.quotes import Quote, kinds_of, quote
+from filmforge.gateway.replies import body_of, json_response
+from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.submission import submitted_film
+from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.posting import Made
+from filmforge.ledger.shots import ShotRecord
+from filmforge.money import ZERO, Money
+
+router = APIRouter(prefix="/v1", tags=["costs"], dependencies=[Depends(caller)])
+
+
+class EstimateLine(Frozen):
+    """One asset of a shot; a `cached` one was paid for before, or is made once for two shots."""
+
+    kind: Kind
+    provider: str
+    model: str
+    estimate_usd: Money
+    cached: bool
+    saves_usd: Money
+
+
+class ShotEstimate(Frozen):
+    """What one shot would cost at most."""
+
+    shot_id: str
+    estimate_usd: Money
+    lines: tuple[EstimateLine, ...]
+
+
+class Estimate(Frozen):
+    """What a film would cost at most; `free_usd` is what its limit leaves."""
+
+    film_id: str | None
+    total_usd: Money
+    saved_usd: Money
+    by_kind: dict[Kind, Money]
+    limit_usd: Money
+    free_usd: Money
+    fits: bool
+    shots: tuple[ShotEstimate, ...]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A shot and what is still to be made of it."""
+
+    shot: Shot
+    direction: Direction
+    kinds: tuple[Kind, ...]
+
+
+@router.post("/estimates", response_model=Estimate, openapi_extra=body_of(Film))
+async def estimate_submission(request: Request) -> Response:
+    """What a film would cost if it were submitted now; nothing is kept or started."""
+    gateway = gateway_of(request)
+    film = await submitted_film(request, gateway)
+    return json_response(await asyncio.to_thread(_of_submission, gateway, film))
+
+
+@router.post(
+    "/films/{film_id}/estimate",
+    response_model=Estimate,
+    openapi_extra=body_of(NoBody, required=False),
+)
+async def estimate_rest(request: Request, film: KnownFilm) -> Response:
+    """What is still to be paid for a film, up to where it stops by itself."""
+    await read_model(request, NoBody, optional=True)
+    return json_response(await asyncio.to_thread(_of_rest, gateway_of(request), film))
+
+
+def _of_submission(gateway: Gateway, film: Film) -> Estimate:
+    limit = film.budget_usd
+    if limit is None:
+        limit = gateway.settings.default_budget_usd
+    wishes = [_Wish(s, Direction(), _kinds(s, Direction(), film.stop_after)) for s in film.shots]
+    shots = _estimate(gateway, film, wishes)
+    return _summed(film.film_id, shots, limit, limit)
+
+
+def _of_rest(gateway: Gateway, film: FilmRecord) -> Estimate:
+    records = gateway.ledger.shots.of_film(film.film_id)
+    wishes = [
+        _Wish(r.shot, r.direction, _kinds(r.shot, r.direction, film.stop_after))
+        for r in records
+        if not _finished(r)
+    ]
+    budget = gateway.ledger.budget(film.film_id)
+    # What is reserved belongs to requests that are estimated here as well.
+    free = max(budget.limit - budget.spent, ZERO)
+    return _summed(film.film_id, _estimate(gateway, film.brief, wishes), budget.limit, free)
+
+
+def _finished(record: ShotRecord) -> bool:
+    whole = record.execution is Execution.SUCCEEDED and record.conformed_digest is not None
+    return whole or record.review is Review.OMITTED
+
+
+def _kinds(shot: Shot, direction: Direction, stop_after: Stage) -> tuple[Kind, ...]:
+    """What is made: a clip that a person uploaded needs no frame, frames alone nothing else."""
+    kinds = kinds_of(directed(shot, direction))
+    if stop_after is Stage.FRAMES:
+        kinds = (Kind.IMAGE,)
+    own = set(direction.replaced)
+    if Kind.VIDEO in own:
+        own.add(Kind.IMAGE)
+    return tuple(kind for kind in kinds if kind not in own)
+
+
+def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> tuple[ShotEstimate, ...]:
+    """Frames and voices first: the digest of a frame that exists decides the clip's request."""
+
+    def ask(kind: Kind, frame: Callable[[_Wish], str | None]) -> dict[str, Quote]:
+        return {
+            w.shot.shot_id: quote(gateway.registry, film, w.shot, w.direction, kind, frame(w))
+            for w in wishes
+            if kind in w.kinds
+        }
+
+    images = ask(Kind.IMAGE, lambda _wish: None)
+    voices = ask(Kind.AUDIO, lambda _wish: None)
+    made = _made(gateway, images, voices)
+
+    def frame(wish: _Wish) -> str:
+        """The frame, or the request that will make it: equal ones will make equal frames."""
+        if Kind.IMAGE in wish.direction.replaced:
+            return wish.direction.replaced[Kind.IMAGE]
+        key = images[wish.shot.shot_id].request.key
+        return made[key].digest if key in made else key
+
+    clips = ask(Kind.VIDEO, frame)
+    made |= _made(gateway, clips)
+    seen = set(made)
+    return tuple(_shot(wish.shot.shot_id, (images, clips, voices), seen) for wish in wishes)
+
+
+def _made(gateway: Gateway, *quotes: dict[str, Quote]) -> dict[str, Made]:
+    return gateway.ledger.journal.made([q.request.key for each in quotes for q in each.values()])
+
+
+def _shot(shot_id: str, quotes: Sequence[dict[str, Quote]], seen: set[str]) -> ShotEstimate:
+    lines = []
+    for each in quotes:
+        if shot_id not in each:
+            continue
+        request, price = each[shot_id].request, each[shot_id].price
+        cached = request.key in seen
+        seen.add(request.key)
+        lines.append(
+            EstimateLine(
+                kind=request.kind,
+                provider=request.provider,
+                model=request.model,
+                estimate_usd=ZERO if cached else price,
+                cached=cached,
+                saves_usd=price if cached else ZERO,
+            )
+        )
+    total = sum((line.estimate_usd for line in lines), ZERO)
+    return ShotEstimate(shot_id=shot_id, estimate_usd=total, lines=tuple(lines))
+
+
+def _summed(
+    film_id: str | None, shots: tuple[ShotEstimate, ...], limit: Decimal, free: Decimal
+) -> Estimate:
+    lines = [line for shot in shots for line in shot.lines]
+    # Not parsed again as money: a sum of many estimates may pass the most one amount may be.
+    total = sum((line.estimate_usd for line in lines), ZERO)
+    by_kind = {
+        kind: sum((line.estimate_usd for line in lines if line.kind is kind), ZERO) for kind in Kind
+    }
+    return Estimate.model_construct(
+        film_id=film_id,
+        total_usd=total,
+        saved_usd=sum((line.saves_usd for line in lines), ZERO),
+        by_kind=by_kind,
+        limit_usd=limit,
+        free_usd=free,
+        fits=total <= free,
+        shots=shots,
+    )

@@ -1,0 +1,145 @@
+"""Films: submitted, listed, read, and what people did to them."""
+
+import asyncio
+import re
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from filmforge.domain import Execution, Film, Frozen, Stage
+from filmforge.errors import BadInput, ServiceUnavailable
+from filmforge.gateway.auth import Caller, caller
+from filmforge.gateway.lookup import KnownFilm
+from filmforge.gateway.problems import RETRY_AFTER_S, Refusal
+from filmforge.gateway.replies import body_of, json_response
+from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.submission import submitted_film
+from filmforge.gateway.tokens import sign_board
+from filmforge.gateway.view import (
+    FilmSummary,
+    FilmView,
+    Links,
+    film_summary,
+    film_view,
+    status_url,
+)
+
+router = APIRouter(prefix="/v1/films", tags=["films"], dependencies=[Depends(caller)])
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Submitted(Frozen):
+    """A film that was taken."""
+
+    film_id: str
+    status_url: str
+    review_url: str
+
+
+class FilmList(Frozen):
+    """Films, newest first."""
+
+    films: tuple[FilmSummary, ...]
+
+
+class Page(BaseModel):
+    """Which part of a list is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=200)
+    offset: int = Field(default=0, ge=0, le=1_000_000)
+
+
+class AuditLine(Frozen):
+    """Who did what, and when."""
+
+    at: datetime
+    shot_id: str | None
+    who: str
+    action: str
+    detail: dict[str, JsonValue]
+
+
+class AuditTrail(Frozen):
+    """Everything people did to a film, oldest first."""
+
+    film_id: str
+    entries: tuple[AuditLine, ...]
+
+
+@router.post("", status_code=202, response_model=Submitted, openapi_extra=body_of(Film))
+async def submit(request: Request, who: Caller) -> Response:
+    """Submit a film: an object, or a bare list of shots."""
+    gateway = gateway_of(request)
+    key = _idempotency_key(request, who)
+    film = await submitted_film(request, gateway)
+    limit = gateway.settings.default_budget_usd
+    record, _ = await asyncio.to_thread(gateway.ledger.films.create, film, limit, key)
+    told = Submitted(
+        film_id=record.film_id,
+        status_url=status_url(gateway, record.film_id),
+        review_url=sign_board(gateway.settings, record.film_id),
+    )
+    if not record.ended and record.execution is not Execution.CANCELLING:
+        await start(gateway, record.film_id, None, told.model_dump())
+    return json_response(told, 202, {"Location": told.status_url})
+
+
+@router.get("", response_model=FilmList)
+async def recent(request: Request, page: Annotated[Page, Query()]) -> Response:
+    """The films, newest first."""
+    gateway = gateway_of(request)
+
+    def read() -> FilmList:
+        films = gateway.ledger.films.recent(page.limit, page.offset)
+        return FilmList(films=tuple(film_summary(gateway, film) for film in films))
+
+    return json_response(await asyncio.to_thread(read))
+
+
+@router.get("/{film_id}", response_model=FilmView)
+async def read(request: Request, film: KnownFilm) -> Response:
+    """A film with its shots, takes, money, open gates and outputs."""
+    links: Links = request.app.state.links
+    return json_response(await asyncio.to_thread(film_view, gateway_of(request), links, film))
+
+
+@router.get("/{film_id}/audit", response_model=AuditTrail)
+async def audit(request: Request, film: KnownFilm) -> Response:
+    """Everything people did to a film, oldest first."""
+    trail = await asyncio.to_thread(gateway_of(request).ledger.gates.trail, film.film_id)
+    entries = tuple(AuditLine(**dict(entry)) for entry in trail)
+    return json_response(AuditTrail(film_id=film.film_id, entries=entries))
+
+
+def _idempotency_key(request: Request, who: str) -> str | None:
+    """The caller's key; a signed message is known by its id, which its sender repeats."""
+    given = request.headers.get("idempotency-key")
+    if given is None and who == "webhook":
+        given = request.headers.get("webhook-id")
+    if given is not None and not _PRINTABLE.fullmatch(given):
+        remedy = "Use 1 to 255 printable ASCII characters without spaces."
+        raise BadInput("Idempotency-Key", "cannot be used", remedy)
+    return given
+
+
+async def start(
+    gateway: Gateway, film_id: str, stop_after: Stage | None, more: dict[str, str]
+) -> None:
+    """Start the workflow of a film that is kept and queued.
+
+    Raises Refusal saying that it stays so, with the members `more`.
+    """
+    try:
+        await gateway.engine.start_film(film_id, stop_after)
+    except ServiceUnavailable as error:
+        detail = (
+            f"The film {film_id} is kept and queued; it starts by itself when Temporal answers "
+            "again. Nothing needs to be sent again."
+        )
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        raise Refusal(503, error.code, detail, headers=headers, more=more) from error

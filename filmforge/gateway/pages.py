@@ -1,0 +1,73 @@
+"""Pages: HTML for people, with headers that keep a secret link secret."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from filmforge.money import format_money
+
+_HTML, _JSON = "text/html", "json"
+
+QUIET_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters["usd"] = format_money
+
+
+def page(
+    template: str,
+    status: int = 200,
+    *,
+    pictures: Sequence[str] = (),
+    films: Sequence[str] = (),
+    **values: Any,
+) -> HTMLResponse:
+    """A page that may load exactly these pictures and films, and nothing else from anywhere."""
+    nonce = secrets.token_urlsafe(16)
+    policy = {
+        "default-src": "'none'",
+        "style-src": f"'nonce-{nonce}'",
+        "img-src": _sources(pictures),
+        "media-src": _sources(films),
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    html = _templates.get_template(template).render(nonce=nonce, **values)
+    policy_line = "; ".join(f"{name} {sources}" for name, sources in policy.items())
+    headers = {**QUIET_HEADERS, "Content-Security-Policy": policy_line}
+    return HTMLResponse(html, status, headers)
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the caller is a program: by Accept, else by the type of what it sent."""
+    accept = request.headers.get("accept", "")
+    if _HTML in accept or _JSON in accept:
+        return _HTML not in accept
+    return _JSON in request.headers.get("content-type", "")
+
+
+def _sources(urls: Sequence[str]) -> str:
+    """The files themselves; their origins where a line of so many would break a header."""
+    parts = [urlsplit(url) for url in urls]
+    with_path = len(parts) <= 16
+    found = {f"{p.scheme}://{p.netloc}{p.path if with_path else ''}" for p in parts}
+    return " ".join(sorted(found)) or "'none'"

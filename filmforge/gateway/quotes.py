@@ -1,0 +1,111 @@
+"""Quotes: the request a shot leads to and the highest price it can cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from filmforge.direction import directed, model_ref, request_for
+from filmforge.domain import Brief, Direction, Film, GenerationRequest, Kind, Providers, Shot
+from filmforge.errors import BadInput, NotConfigured
+from filmforge.gateway.problems import invalid
+from filmforge.gateway.wording import MAX_ERRORS, FieldError
+from filmforge.providers.registry import Registry
+
+# A clip is quoted before its frame exists: its price does not depend on which picture it is.
+NO_FRAME = "0" * 64
+_OWN_NAMES = {"prompt": "enhanced_prompt", "text": "dialogue", "voice": "characters"}
+
+
+@dataclass(frozen=True)
+class Quote:
+    """One request with its price in US dollars."""
+
+    request: GenerationRequest
+    price: Decimal
+
+
+def kinds_of(shot: Shot) -> tuple[Kind, ...]:
+    """What is made for a shot; only words that are spoken need a voice."""
+    return (Kind.IMAGE, Kind.VIDEO, Kind.AUDIO) if shot.dialogue else (Kind.IMAGE, Kind.VIDEO)
+
+
+def quote(
+    registry: Registry,
+    film: Brief,
+    shot: Shot,
+    direction: Direction,
+    kind: Kind,
+    frame: str | None = None,
+) -> Quote:
+    """The request of one kind and its price. Raises BadInput naming the field of the shot."""
+    provider_name, model_id = model_ref(film, shot, direction, kind)
+    try:
+        provider, model = registry.model(f"{provider_name}:{model_id}", kind)
+        request = request_for(film, shot, direction, kind, model, frame)
+        return Quote(request, provider.quote(request))
+    except NotConfigured as error:
+        raise _not_configured(kind, error) from error
+    except BadInput as error:
+        field = _OWN_NAMES.get(error.field, error.field)
+        raise BadInput(field, error.problem, error.remedy) from error
+
+
+def check_film(registry: Registry, film: Film) -> None:
+    """Make sure that every shot can be asked for. Raises Refusal naming the fields that bar it."""
+    found: list[FieldError] = []
+    for error in _objections(registry, film):
+        if error not in found:
+            found.append(error)
+        if len(found) == MAX_ERRORS:
+            break
+    if found:
+        raise invalid(found)
+
+
+def check_shot(registry: Registry, film: Brief, shot: Shot, direction: Direction) -> None:
+    """Make sure that a shot can be asked for as directed. Raises BadInput."""
+    for kind in kinds_of(directed(shot, direction)):
+        quote(registry, film, shot, direction, kind, _frame(kind))
+
+
+def check_providers(registry: Registry, chosen: Providers, prefix: str = "") -> None:
+    """Make sure that every model named exists. Raises BadInput."""
+    for kind in Kind:
+        if ref := getattr(chosen, kind.value):
+            try:
+                registry.model(ref, kind)
+            except NotConfigured as error:
+                raise _not_configured(kind, error, prefix) from error
+            except BadInput as error:
+                raise BadInput(prefix + error.field, error.problem, error.remedy) from error
+
+
+def _objections(registry: Registry, film: Film) -> Iterator[FieldError]:
+    try:
+        check_providers(registry, film.providers)
+    except BadInput as error:
+        yield _told(error)
+        return
+    for index, shot in enumerate(film.shots):
+        place = f"shots[{index}]."
+        try:
+            check_providers(registry, shot.providers, place)
+            for kind in kinds_of(shot):
+                quote(registry, film, shot, Direction(), kind, _frame(kind))
+        except BadInput as error:
+            # A model nobody named for this shot is the film's, or the default.
+            ours = error.field.startswith(("providers.", "shots["))
+            yield _told(error, "" if ours else place)
+
+
+def _told(error: BadInput, prefix: str = "") -> FieldError:
+    return FieldError(field=prefix + error.field, problem=error.problem, remedy=error.remedy)
+
+
+def _frame(kind: Kind) -> str | None:
+    return NO_FRAME if kind is Kind.VIDEO else None
+
+
+def _not_configured(kind: Kind, error: NotConfigured, prefix: str = "") -> BadInput:
+    remedy = "Configure it, or choose another provider."
+    return BadInput(f"{prefix}providers.{kind.value}", str(error), remedy)

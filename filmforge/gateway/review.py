@@ -1,0 +1,200 @@
+"""Review by link: a page that shows one frame, and the decision that a person makes on it.
+
+The token in the path is the only credential and no cookie exists, so a foreign page has nothing
+to ride on: request forgery does not apply. A GET or HEAD never decides, which makes links safe
+for mail scanners and previews.
+"""
+
+import asyncio
+import unicodedata
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
+
+from filmforge.contracts import Answer, Decide
+from filmforge.domain import MAX_SHOTS, Frozen, Note
+from filmforge.errors import Conflict, FilmError, ServiceUnavailable
+from filmforge.gateway import standing
+from filmforge.gateway.board import board_page
+from filmforge.gateway.bodies import raw_body, read_model
+from filmforge.gateway.frames import frame_page
+from filmforge.gateway.pages import QUIET_HEADERS, page, wants_json
+from filmforge.gateway.problems import RETRY_AFTER_S, Refusal, invalid, respond
+from filmforge.gateway.standing import Notice
+from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.tokens import FrameLink, read_board, read_review
+from filmforge.gateway.wording import errors_of
+from filmforge.ledger.gates import Gate
+
+FORM = "application/x-www-form-urlencoded"
+NOBODY = "review link"
+# The ledger shows a frame a moment before the film knows that it waits, and another decision a
+# moment after the film has taken it: in between the same verdict is handed in again.
+PAUSES_S = (0.1, 0.3, 0.6, 1.0, 0.0)
+STATES = {"approve": "approved", "reject": "rejected"}
+
+Verdict = Literal["approve", "reject"]
+Parts = Annotated[Gateway, Depends(gateway_of)]
+Start = Annotated[int, Query(ge=0, le=MAX_SHOTS)]
+
+log = structlog.get_logger()
+router = APIRouter(tags=["review"])
+
+
+def _unix_lines(note: Any) -> Any:
+    return note.replace("\r\n", "\n").strip() if isinstance(note, str) else note
+
+
+def _one_line(name: str) -> str:
+    for sign in name:
+        if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp"):
+            raise ValueError(f"holds the control character U+{ord(sign):04X}: remove it")
+    return name
+
+
+class Words(Frozen):
+    """What a person says with a verdict; both may be left out."""
+
+    note: Annotated[Note, BeforeValidator(_unix_lines)] = ""
+    who: Annotated[
+        str,
+        StringConstraints(max_length=100, strip_whitespace=True),
+        AfterValidator(_one_line),
+    ] = ""
+
+
+@router.head("/review/films/{token}", include_in_schema=False)
+@router.get("/review/films/{token}")
+async def show_board(request: Request, gateway: Parts, token: str, start: Start = 0) -> Response:
+    """Show the review board of a film."""
+    try:
+        film_id = read_board(gateway.settings, token).film_id
+        return await asyncio.to_thread(board_page, gateway, film_id, start)
+    except FilmError as error:
+        return _say(request, standing.of_error(error))
+
+
+@router.head("/review/{token}", include_in_schema=False)
+@router.get("/review/{token}")
+async def show_frame(request: Request, gateway: Parts, token: str) -> Response:
+    """Show the frame a link is for, or why there is nothing to decide; decides nothing."""
+    try:
+        link = read_review(gateway.settings, token)
+        found = await asyncio.to_thread(standing.frame_before, gateway, link)
+        if isinstance(found, Notice):
+            return _say(request, found)
+        return await asyncio.to_thread(frame_page, gateway, found, link, token)
+    except FilmError as error:
+        return _say(request, standing.of_error(error))
+
+
+@router.post("/review/{token}/approve")
+async def approve(request: Request, gateway: Parts, token: str) -> Response:
+    """Approve the frame, once; takes a form or JSON with `note` and `who`."""
+    return await _answer(request, gateway, token, "approve")
+
+
+@router.post("/review/{token}/reject")
+async def reject(request: Request, gateway: Parts, token: str) -> Response:
+    """Reject the frame, once; `note` steers the retake."""
+    return await _answer(request, gateway, token, "reject")
+
+
+async def _answer(request: Request, gateway: Gateway, token: str, verdict: Verdict) -> Response:
+    try:
+        link = read_review(gateway.settings, token)
+        words = await _words(request)
+        found = await asyncio.to_thread(standing.frame_before, gateway, link)
+        if isinstance(found, Gate):
+            found = await _decide(gateway, found, link, verdict, words)
+    except FilmError as error:
+        return _say(request, standing.of_error(error), token)
+    if isinstance(found, Notice):
+        return _say(request, found, token)
+    return _confirm(request, found)
+
+
+async def _words(request: Request) -> Words:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM:
+        return await read_model(request, Words, optional=True)
+    try:
+        text = (await raw_body(request)).decode("ascii")
+        fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=16)
+    except ValueError:
+        detail = "The form cannot be read: send UTF-8, percent-encoded, with few fields."
+        raise Refusal(400, "unreadable_body", detail) from None
+    try:
+        return Words.model_validate(dict(fields))
+    except ValidationError as error:
+        raise invalid(errors_of(error, Words)) from None
+
+
+async def _decide(
+    gateway: Gateway, gate: Gate, link: FrameLink, verdict: Verdict, words: Words
+) -> Gate | Notice:
+    """Hand the verdict to the film; the gate as decided, or why it was not."""
+    command = Decide(
+        shot_id=gate.shot_id,
+        digest=gate.digest,
+        verdict=verdict,
+        note=words.note,
+        who=words.who or NOBODY,
+        link_id=link.link_id,
+    )
+    for pause_s in PAUSES_S:
+        answer = await _ask(gateway, gate.film_id, command)
+        if isinstance(answer, Answer) and answer.outcome == "accepted":
+            now_so = {"state": STATES[verdict], "who": command.who, "note": command.note}
+            return gate.model_copy(update=now_so)
+        found = await asyncio.to_thread(standing.frame_before, gateway, link)
+        if isinstance(found, Notice):
+            return found
+        if isinstance(answer, Notice):
+            return answer
+        if answer.outcome == "replaced":
+            return standing.FRAME_REPLACED
+        await asyncio.sleep(pause_s)
+    return standing.BUSY
+
+
+async def _ask(gateway: Gateway, film_id: str, command: Decide) -> Answer | Notice:
+    try:
+        return await gateway.engine.command(film_id, command)
+    except Conflict:
+        return standing.FILM_NOT_RUNNING
+    except ServiceUnavailable as error:
+        log.warning("review.unavailable", film_id=film_id, error=str(error))
+        return standing.UNAVAILABLE
+
+
+def _confirm(request: Request, gate: Gate) -> Response:
+    approved = gate.state == "approved"
+    goes_on = "The film goes on with this frame." if approved else "A retake is being made."
+    words = f"{goes_on} You can close this page."
+    if wants_json(request):
+        told = gate.model_dump(mode="json", include=_TOLD) | {"verdict": gate.state}
+        return JSONResponse(told, headers=QUIET_HEADERS)
+    title = f"{'Approved' if approved else 'Rejected'}: {gate.shot_id}"
+    return page("notice.html", title=title, words=words, note=gate.note, back="")
+
+
+_TOLD = {"film_id", "shot_id", "digest", "who", "note"}
+
+
+def _say(request: Request, notice: Notice, token: str = "") -> Response:
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if notice.status == 503 else {}
+    if wants_json(request):
+        detail = f"{notice.title}. {notice.words}"
+        quiet = {**QUIET_HEADERS, **headers}
+        return respond(Refusal(notice.status, notice.code, detail, headers=quiet))
+    back = f"../{token}" if notice.again and token else ""
+    answer = page(
+        "notice.html", notice.status, title=notice.title, words=notice.words, note="", back=back
+    )
+    answer.headers.update(headers)
+    return answer

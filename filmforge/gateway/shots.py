@@ -1,0 +1,105 @@
+"""What a person does about one shot: retry, skip, resolve."""
+
+import asyncio
+from typing import Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import JsonValue
+
+from filmforge.contracts import Resolve, Retry, Skip
+from filmforge.domain import Frozen, Providers
+from filmforge.engine import FilmCommand
+from filmforge.gateway.auth import Caller, caller
+from filmforge.gateway.bodies import read_model
+from filmforge.gateway.control import NoBody
+from filmforge.gateway.lookup import KnownShot, OpenFilm, accepted
+from filmforge.gateway.quotes import check_providers, check_shot
+from filmforge.gateway.replies import body_of, json_response
+from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.shots import ShotRecord
+
+router = APIRouter(
+    prefix="/v1/films/{film_id}/shots/{shot_id}", tags=["shots"], dependencies=[Depends(caller)]
+)
+
+
+class RetryShot(Frozen):
+    """The body of a retry: fields of the shot and models to change; nothing is fine too."""
+
+    changes: dict[str, JsonValue] = {}
+    providers: Providers = Providers()
+
+
+class ResolveShot(Frozen):
+    """The body of a call that says what becomes of a request whose answer was lost."""
+
+    choice: Literal["look_again", "send_again", "write_off"]
+
+
+class ShotTold(Frozen):
+    """What became of a command to a shot."""
+
+    film_id: str
+    shot_id: str
+    outcome: Literal["accepted"] = "accepted"
+    message: str
+
+
+@router.post(
+    "/retry",
+    status_code=202,
+    response_model=ShotTold,
+    openapi_extra=body_of(RetryShot, required=False),
+)
+async def retry(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
+    """Make the shot again, with other parameters or another provider where given."""
+    gateway = gateway_of(request)
+    wish = await read_model(request, RetryShot, optional=True)
+    await asyncio.to_thread(_check_retry, gateway, film, shot, wish)
+    command = Retry(
+        shot_id=shot.shot.shot_id, changes=wish.changes, providers=wish.providers, who=who
+    )
+    return await tell(gateway, film, shot, command)
+
+
+@router.post(
+    "/skip",
+    status_code=202,
+    response_model=ShotTold,
+    openapi_extra=body_of(NoBody, required=False),
+)
+async def skip(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
+    """Leave the shot out of the film."""
+    await read_model(request, NoBody, optional=True)
+    return await tell(gateway_of(request), film, shot, Skip(shot_id=shot.shot.shot_id, who=who))
+
+
+@router.post(
+    "/resolve", status_code=202, response_model=ShotTold, openapi_extra=body_of(ResolveShot)
+)
+async def resolve(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
+    """Say what is to be done about a request whose answer was lost."""
+    wish = await read_model(request, ResolveShot)
+    command = Resolve(shot_id=shot.shot.shot_id, choice=wish.choice, who=who)
+    return await tell(gateway_of(request), film, shot, command)
+
+
+async def tell(
+    gateway: Gateway, film: FilmRecord, shot: ShotRecord, command: FilmCommand
+) -> Response:
+    """Carry a command to the film and say what became of it. Raises NotFound or Conflict."""
+    answer = accepted(await gateway.engine.command(film.film_id, command))
+    told = ShotTold(film_id=film.film_id, shot_id=shot.shot.shot_id, message=answer.message)
+    return json_response(told, 202)
+
+
+def _check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: RetryShot) -> None:
+    check_providers(gateway.registry, wish.providers)
+    direction = shot.direction.model_copy(
+        update={
+            "changes": {**shot.direction.changes, **wish.changes},
+            "providers": wish.providers.over(shot.direction.providers),
+        }
+    )
+    check_shot(gateway.registry, film.brief, shot.shot, direction)

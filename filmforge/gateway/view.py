@@ -1,0 +1,222 @@
+"""A film as it is answered: both axes, takes, money, open gates and outputs with their URLs."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from threading import Lock
+
+from filmforge.domain import Digest, Execution, Frozen, Kind, Review, Stage, Take
+from filmforge.gateway.state import Gateway
+from filmforge.gateway.tokens import sign_review
+from filmforge.ledger.budget import Budget
+from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.shots import ShotRecord
+from filmforge.money import Money
+
+_FRESH_S = 900.0
+_MOST_URLS = 100_000
+_ATTENTION = (Execution.NEEDS_ATTENTION, Execution.FAILED)
+
+
+class BudgetView(Frozen):
+    """The four figures of a film, in US dollars."""
+
+    limit_usd: Money
+    reserved_usd: Money
+    spent_usd: Money
+    saved_usd: Money
+
+
+class TakeView(Frozen):
+    """One take with a URL that reads it for an hour."""
+
+    take: int
+    kind: Kind
+    provider: str
+    model: str
+    request_key: str
+    digest: Digest
+    cost_usd: Money
+    reused: bool
+    note: str | None
+    url: str
+
+
+class ShotView(Frozen):
+    """A shot on both axes, with its take history."""
+
+    shot_id: str
+    position: int
+    execution: Execution
+    review: Review
+    reason: str | None
+    message: str | None
+    needs_attention: bool
+    takes: tuple[TakeView, ...]
+
+
+class GateView(Frozen):
+    """A frame that waits for a person."""
+
+    shot_id: str
+    digest: str
+    review_url: str
+    expires_at: datetime
+
+
+class OutputView(Frozen):
+    """A file the film was made into."""
+
+    kind: str
+    digest: str
+    media_type: str
+    url: str
+
+
+class FilmSummary(Frozen):
+    """A film at a glance; `progress` counts its shots by review state."""
+
+    film_id: str
+    title: str
+    execution: Execution
+    reason: str | None
+    stop_after: Stage
+    shot_count: int
+    progress: dict[str, int]
+    budget: BudgetView
+    created_at: datetime
+    ended_at: datetime | None
+    status_url: str
+
+
+class FilmView(FilmSummary):
+    """A film with everything in it."""
+
+    shots: tuple[ShotView, ...]
+    gates: tuple[GateView, ...]
+    outputs: tuple[OutputView, ...]
+
+
+class Links:
+    """URLs of assets, made once for a while: signing one takes a third of a millisecond."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._store = gateway.store
+        self._lock = Lock()
+        self._made: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
+
+    def url(self, digest: str, filename: str = "") -> str:
+        """A URL that reads the asset for at least three quarters of an hour."""
+        key, moment = (digest, filename), time.monotonic()
+        with self._lock:
+            made_at, url = self._made.get(key, (0.0, ""))
+        if url and moment - made_at < _FRESH_S:
+            return url
+        url = self._store.url(digest, filename=filename)
+        with self._lock:
+            self._made[key] = (moment, url)
+            self._made.move_to_end(key)
+            if len(self._made) > _MOST_URLS:
+                self._made.popitem(last=False)
+        return url
+
+
+def status_url(gateway: Gateway, film_id: str) -> str:
+    """Where a film is read."""
+    return f"{gateway.settings.public_url.rstrip('/')}/v1/films/{film_id}"
+
+
+def budget_view(budget: Budget) -> BudgetView:
+    """The figures of a film as they are answered."""
+    return BudgetView(
+        limit_usd=budget.limit,
+        reserved_usd=budget.reserved,
+        spent_usd=budget.spent,
+        saved_usd=budget.saved,
+    )
+
+
+def film_summary(gateway: Gateway, film: FilmRecord) -> FilmSummary:
+    """A film at a glance; reads the database."""
+    return FilmSummary(
+        film_id=film.film_id,
+        title=film.brief.title,
+        execution=film.execution,
+        reason=film.reason,
+        stop_after=film.stop_after,
+        shot_count=film.shot_count,
+        progress=gateway.ledger.shots.tally(film.film_id),
+        budget=budget_view(gateway.ledger.budget(film.film_id)),
+        created_at=film.created_at,
+        ended_at=film.ended_at,
+        status_url=status_url(gateway, film.film_id),
+    )
+
+
+def film_view(gateway: Gateway, links: Links, film: FilmRecord) -> FilmView:
+    """A film with everything in it; reads the database."""
+    ledger, film_id = gateway.ledger, film.film_id
+    takes = ledger.takes.of_film(film_id)
+    shots = [
+        _shot(links, shot, takes.get(shot.shot.shot_id, ()))
+        for shot in ledger.shots.of_film(film_id)
+    ]
+    return FilmView(
+        **dict(film_summary(gateway, film)),
+        shots=tuple(shots),
+        gates=tuple(_gates(gateway, film_id)),
+        outputs=tuple(_outputs(gateway, links, film_id)),
+    )
+
+
+def _shot(links: Links, record: ShotRecord, takes: Sequence[Take]) -> ShotView:
+    return ShotView(
+        shot_id=record.shot.shot_id,
+        position=record.position,
+        execution=record.execution,
+        review=record.review,
+        reason=record.reason,
+        message=record.message,
+        needs_attention=record.execution in _ATTENTION,
+        takes=tuple(_take(links, take) for take in takes),
+    )
+
+
+def _take(links: Links, take: Take) -> TakeView:
+    return TakeView(
+        take=take.take,
+        kind=take.kind,
+        provider=take.provider,
+        model=take.model,
+        request_key=take.request_key,
+        digest=take.digest,
+        cost_usd=take.cost,
+        reused=take.reused,
+        note=take.note,
+        url=links.url(take.digest),
+    )
+
+
+def _gates(gateway: Gateway, film_id: str) -> list[GateView]:
+    views = []
+    for gate in gateway.ledger.gates.waiting(film_id):
+        url, expires_at = sign_review(gateway.settings, gate)
+        views.append(
+            GateView(
+                shot_id=gate.shot_id, digest=gate.digest, review_url=url, expires_at=expires_at
+            )
+        )
+    return views
+
+
+def _outputs(gateway: Gateway, links: Links, film_id: str) -> list[OutputView]:
+    return [
+        OutputView(
+            kind=kind,
+            digest=digest,
+            media_type=media_type,
+            url=links.url(digest, f"{film_id}.{media_type.rpartition('/')[2]}"),
+        )
+        for kind, digest, media_type in gateway.ledger.films.outputs(film_id)
+    ]

@@ -1,0 +1,165 @@
+"""A studio to be attacked: real servers, the fake provider, and a worker in its own process."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from filmforge.domain import Execution, Frozen
+from filmforge.embedded import Child
+from filmforge.engine import connect
+from filmforge.ledger.migrate import migrate
+from filmforge.ledger.tables import journal, journal_entries
+from filmforge.media.probe import MediaFacts, probe
+from filmforge.settings import Settings
+from tests.fake_process import FakeServer
+from tests.world import World, film_document, world_settings
+from workers.composition import assembled
+
+ROOT = Path(__file__).parents[2]
+FPS = 12
+# How long the fake's one POST may take; a test's worker is back no sooner than its heartbeats
+# run out, so that waiting for this after a lost answer costs nothing.
+SUBMIT_TIMEOUT_S = 2.0
+LISTING_LAG_S = 0.1
+
+
+class Entry(Frozen):
+    """A line of the journal's history."""
+
+    request_key: str
+    state: str
+    detail: dict[str, Any]
+
+
+class Studio(World):
+    """A world whose worker is a process that can be killed and started again."""
+
+    worker: Child
+    trap_file: Path
+
+    async def restart_worker(self) -> None:
+        """Wait until the worker has died, and start it as the supervisor would."""
+        await self.worker.exited()
+        await self.start_worker()
+
+    async def start_worker(self) -> None:
+        """Start the worker and wait until it takes work."""
+        assert self.settings.ready_file
+        self.settings.ready_file.unlink(missing_ok=True)
+        await self.worker.start()
+
+    async def kill_worker(self) -> None:
+        """SIGKILL from outside, to the worker alone; what it started goes when it is missed."""
+        os.kill(self.worker.pid, signal.SIGKILL)
+        await self.worker.exited()
+
+    async def trapped(self, timeout_s: float = 30) -> str:
+        """Wait until the worker has killed itself; returns the key it was working on."""
+        status = await asyncio.wait_for(self.worker.exited(), timeout_s)
+        assert status == -signal.SIGKILL
+        return self.trap_file.read_text()
+
+    def entries(self) -> list[Entry]:
+        """The journal's history, oldest first."""
+        with self.ledger.db.read() as tx:
+            rows = tx.execute(select(journal_entries).order_by(journal_entries.c.id)).all()
+        return [Entry(request_key=r.request_key, state=r.state, detail=r.detail) for r in rows]
+
+    def states(self) -> dict[str, str]:
+        """The state of every request by its key."""
+        with self.ledger.db.read() as tx:
+            rows = tx.execute(select(journal.c.request_key, journal.c.state)).all()
+        return {row.request_key: row.state for row in rows}
+
+    async def until_state(self, state: str, count: int = 1) -> None:
+        """Wait until so many requests stand so."""
+        await self.until(lambda: list(self.states().values()).count(state) >= count)
+
+    async def fetch_film(self, film_id: str) -> MediaFacts:
+        """What the delivered film is, looked at as bytes from the store."""
+        ((_, digest, _),) = self.ledger.films.outputs(film_id)
+        path = self.settings.work_dir / "delivered.mp4"
+        await self.parts.store.fetch(digest, path)
+        return probe(path)
+
+    async def check(self, film_id: str, document: dict[str, Any]) -> None:
+        """The film is whole, each request was charged once, and the books agree with the fake."""
+        charges, budget = self.fake.charges(), self.ledger.budget(film_id)
+        shots, voices = document["shots"], [s for s in document["shots"] if "dialogue" in s]
+        assert self.ledger.films.read(film_id).execution == Execution.SUCCEEDED
+        assert set(self.states().values()) == {"succeeded"}
+        assert len(self.states()) == 2 * len(shots) + len(voices)
+        assert charges["by_key"] == dict.fromkeys(self.states(), 1)
+        assert len(charges["jobs"]) == charges["count"]
+        assert budget.reserved == 0
+        assert budget.spent == Decimal(charges["total_usd"])
+        facts = await self.fetch_film(film_id)
+        assert (facts.width, facts.height, facts.fps) == (64, 64, FPS)
+        assert facts.frames == FPS * len(shots)
+        assert facts.audio_codec
+
+
+def small_film(shots: int = 2, **changes: Any) -> dict[str, Any]:
+    """A film of one-second shots, the first with dialogue."""
+    document = film_document(shots=shots, **changes)
+    document["shots"][0]["dialogue"] = "Who is there?"
+    return document
+
+
+@asynccontextmanager
+async def open_studio(
+    fake: FakeServer, folder: Path, trap: str = "", **changes: Any
+) -> AsyncIterator[Studio]:
+    """A studio on the servers of the environment, its worker started, with a trap at a point."""
+    settings = world_settings(
+        fake,
+        folder,
+        ready_file=folder / "worker-ready",
+        fake_submit_timeout_s=SUBMIT_TIMEOUT_S,
+        fake_listing_lag_s=LISTING_LAG_S,
+        **changes,
+    )
+    settings.work_dir.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
+    client = await connect(settings)
+    async with assembled(settings, client) as parts:
+        studio = Studio(settings, client, parts, fake)
+        studio.trap_file = folder / "trapped"
+        studio.worker = _worker(settings, folder, trap, studio.trap_file)
+        await studio.start_worker()
+        try:
+            yield studio
+        finally:
+            await studio.worker.kill()
+            await studio.close()
+
+
+def _worker(settings: Settings, folder: Path, trap: str, trap_file: Path) -> Child:
+    assert settings.ready_file
+    ready_file = settings.ready_file
+    environment = {
+        **os.environ,
+        "FILMFORGE_DATABASE_URL": settings.database_url.get_secret_value(),
+        "FILMFORGE_WORK_DIR": str(settings.work_dir),
+        "FILMFORGE_READY_FILE": str(ready_file),
+        "FILMFORGE_FAKE_URL": settings.fake_url,
+        "FILMFORGE_FAKE_SUBMIT_TIMEOUT_S": str(settings.fake_submit_timeout_s),
+        "FILMFORGE_FAKE_LISTING_LAG_S": str(settings.fake_listing_lag_s),
+        "TRAP_POINT": trap,
+        "TRAP_FILE": str(trap_file),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+    async def ready() -> bool:
+        return ready_file.exists()
+
+    command = [sys.executable, "-m", "tests.crash.worker"]
+    return Child("worker", command, environment, folder / "worker.log", ready, directory=ROOT)

@@ -1,0 +1,146 @@
+"""Provider callbacks: a genuine one wakes its request, and nothing ever changes more."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from standardwebhooks.webhooks import Webhook
+
+from filmforge.domain import GenerationRequest, Kind
+from filmforge.ledger.posting import Claim
+from tests.fake_process import WEBHOOK_SECRET
+from tests.gateway.studio import Studio, open_studio
+
+REQUEST = GenerationRequest(
+    kind=Kind.IMAGE, provider="fake", model="fake/image", parameters={"prompt": "x"}
+)
+KEY = REQUEST.key
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    made = open_studio(
+        tmp_path,
+        monkeypatch,
+        fake_url="http://127.0.0.1:9",
+        fake_webhook_secret=SecretStr(WEBHOOK_SECRET),
+    )
+    made.film()
+    claim = Claim(film_id="attic", shot_id="shot_001", intent="first")
+    made.ledger.journal.reserve(REQUEST, Decimal("0.05"), claim)
+    made.ledger.journal.begin_submitting(KEY)
+    yield made
+    made.ledger.close()
+
+
+def accepted(studio: Studio, job_id: str = "job-7") -> None:
+    studio.ledger.journal.accept(KEY, {"id": job_id, "urls": {}}, "submit")
+
+
+def signed(
+    body: bytes, secret: str = WEBHOOK_SECRET, age: timedelta = timedelta()
+) -> dict[str, str]:
+    moment = datetime.now(UTC) - age
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign("msg_1", moment, body.decode()),
+    }
+
+
+def notice(job_id: str = "job-7") -> bytes:
+    return json.dumps({"request_id": job_id, "status": "COMPLETED"}).encode()
+
+
+async def call(
+    studio: Studio, body: bytes, headers: dict[str, str], key: str = KEY, provider: str = "fake"
+) -> httpx.Response:
+    async with studio.client() as client:
+        return await client.post(f"/v1/callbacks/{provider}/{key}", content=body, headers=headers)
+
+
+async def test_a_genuine_callback_wakes_its_request_and_changes_nothing_else(studio: Studio):
+    accepted(studio)
+    before = studio.ledger.journal.read(KEY)
+    for _ in range(2):
+        answer = await call(studio, notice(), signed(notice()))
+        assert answer.status_code == 204
+    after = studio.ledger.journal.read(KEY)
+    assert before.woken_at is None
+    assert after.woken_at is not None
+    assert after.model_copy(update={"woken_at": None}) == before
+
+
+async def test_a_callback_may_come_before_the_job_is_written_down(studio: Studio):
+    assert (await call(studio, notice(), signed(notice()))).status_code == 204
+    posting = studio.ledger.journal.read(KEY)
+    assert posting.woken_at
+    assert posting.job is None
+
+
+@pytest.mark.parametrize("why", ["forged", "stale", "changed", "unsigned"])
+async def test_a_callback_that_is_not_genuine_is_refused(studio: Studio, why: str):
+    accepted(studio)
+    headers = {
+        "forged": signed(notice(), "whsec_b3RoZXIgc2VjcmV0"),
+        "stale": signed(notice(), age=timedelta(minutes=6)),
+        "changed": signed(notice("job-8")),
+        "unsigned": {},
+    }[why]
+    answer = await call(studio, notice(), headers)
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert studio.ledger.journal.read(KEY).woken_at is None
+
+
+async def test_a_callback_for_another_job_wakes_nothing(studio: Studio):
+    accepted(studio, "job-8")
+    assert (await call(studio, notice(), signed(notice()))).status_code == 409
+    assert studio.ledger.journal.read(KEY).woken_at is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "key"),
+    [("fake", "0" * 64), ("fake", "%00"), ("fake", "x" * 500), ("nobody", KEY)],
+)
+async def test_what_is_not_known_is_answered_without_a_hint(
+    studio: Studio, provider: str, key: str
+):
+    answer = await call(studio, notice(), signed(notice()), key, provider)
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "there is nothing at this address"
+
+
+async def test_a_key_of_another_provider_is_not_known(studio: Studio):
+    other = REQUEST.model_copy(update={"provider": "preview"})
+    claim = Claim(film_id="attic", shot_id="shot_002", intent="first")
+    studio.ledger.journal.reserve(other, Decimal(0), claim)
+    answer = await call(studio, notice(), signed(notice()), other.key)
+    assert answer.status_code == 404
+    assert studio.ledger.journal.read(other.key).woken_at is None
+
+
+async def test_a_provider_that_is_not_configured_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bare = open_studio(tmp_path / "bare", monkeypatch)
+    assert (await call(bare, notice(), signed(notice()))).status_code == 404
+    bare.ledger.close()
+
+
+async def test_a_callback_larger_than_one_mebibyte_is_refused(studio: Studio):
+    body = b"x" * ((1 << 20) + 1)
+    assert (await call(studio, body, signed(body))).status_code == 413
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"{}", b"[]", b"null"])
+async def test_a_signed_body_that_names_no_job_is_refused(studio: Studio, body: bytes):
+    headers = signed(body) if body != b"\xff\xfe" else signed(b"x")
+    answer = await call(studio, body, headers)
+    assert answer.status_code == 401
+    assert studio.ledger.journal.read(KEY).woken_at is None
