@@ -24,7 +24,7 @@ from filmforge.contracts import (
     ShotOutcome,
     ShotPlan,
 )
-from filmforge.domain import Direction, Execution, Kind, Review
+from filmforge.domain import Direction, Execution, Kind, Providers, Review
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.shots import ShotRecord
@@ -54,7 +54,7 @@ class Books:
     @film_errors
     async def report_film(self, news: FilmNews) -> None:
         """Record where the film stands with the machines."""
-        await asyncio.to_thread(self._ledger.films.set, news.film_id, news.execution, news.reason)
+        await asyncio.to_thread(self._report_film, news)
 
     @activity.defn(name="report_shot")
     @film_errors
@@ -100,7 +100,14 @@ class Books:
             timeout_s=film.brief.approval.timeout,
             on_timeout=film.brief.approval.on_timeout,
             reminder_s=self._reminder_s,
+            ended=film.ended or film.execution == Execution.CANCELLING,
         )
+
+    def _report_film(self, news: FilmNews) -> None:
+        if news.execution == Execution.CANCELLED:
+            # What waited for its next try had no attempt left to give its money back.
+            self._ledger.journal.release_unsent(news.film_id)
+        self._ledger.films.set(news.film_id, news.execution, news.reason)
 
     def _report_shot(self, news: ShotNews) -> None:
         execution, event = {
@@ -156,14 +163,15 @@ class Books:
 
     def _retry(self, before: ShotRecord, wish: Retry) -> None:
         old = before.direction
-        kept = {kind: digest for kind, digest in old.replaced.items() if kind != Kind.IMAGE}
+        anew = wish.changes or wish.providers != Providers()
         direction = old.model_copy(
             update={
                 "changes": {**old.changes, **wish.changes},
                 "providers": wish.providers.over(old.providers),
-                "replaced": kept if not wish.changes else {},
+                "replaced": {} if anew else old.replaced,
             }
         )
+        self._ledger.gates.withdraw(before.film_id, wish.shot_id)
         self._ledger.shots.direct(before.film_id, wish.shot_id, direction)
         self._ledger.gates.note(
             before.film_id,
@@ -206,6 +214,7 @@ class Books:
 
     def _skip(self, before: ShotRecord, who: str) -> None:
         shot_id = before.shot.shot_id
+        self._ledger.gates.withdraw(before.film_id, shot_id)
         self._ledger.shots.set(
             before.film_id, shot_id, execution=Execution.CANCELLED, review=Review.OMITTED
         )

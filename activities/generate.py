@@ -19,6 +19,7 @@ from filmforge.errors import (
     FilmError,
     FilmStopped,
     JobFailed,
+    NotFound,
     NotSent,
     ProviderUnavailable,
     Refused,
@@ -265,7 +266,10 @@ class Generate:
     async def _stop(self, commission: Commission) -> None:
         """The film was cancelled: give back what was not sent, keep what the provider made."""
         key, film_id = commission.key, commission.claim.film_id
-        posting = await asyncio.to_thread(self._journal.read, key)
+        try:
+            posting = await asyncio.to_thread(self._journal.read, key)
+        except NotFound:
+            return  # cancelled before anything was reserved
         if posting.payer.film_id != film_id:
             return
         await self._release(commission)
@@ -287,8 +291,6 @@ class Generate:
 
 
 def _failure(posting: Posting) -> FilmError:
-    if posting.state == State.CANCELLED:
-        return FilmStopped("the request was cancelled")
     error = JobFailed(posting.failure_message or "the provider failed")
     error.code = posting.failure_code or error.code  # type: ignore[misc] # this failure's own code
     return error

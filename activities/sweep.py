@@ -49,6 +49,10 @@ class Sweep:
 
     async def _see_to_film(self, film: FilmRecord) -> None:
         running = await self._engine.running(film.film_id)
+        # Read again: it may have ended since, and an ended film must not be started.
+        film = await asyncio.to_thread(self._ledger.films.read, film.film_id)
+        if film.ended:
+            return
         if film.execution == Execution.CANCELLING:
             if not running:
                 await asyncio.to_thread(self._ledger.films.set, film.film_id, Execution.CANCELLED)

@@ -135,7 +135,8 @@ class FilmOrder(Frozen):
 
     `stop_after` overrides what the film asked for when it is resumed. The rest is state that
     the workflow hands to its next run when its history has grown: `cursor` is the position of
-    the first shot not yet looked at, `requeue` holds positions to be shot again.
+    the first shot not yet looked at, `requeue` holds positions to be shot again, `short` tells
+    that some of them were parked for money under the same limit.
     """
 
     film_id: Identifier
@@ -143,6 +144,7 @@ class FilmOrder(Frozen):
     cursor: int = 0
     requeue: tuple[int, ...] = ()
     waiting: dict[str, Waiting] = {}
+    short: bool = False
     done: int = 0
     omitted: int = 0
 
@@ -160,7 +162,10 @@ class ShotPlan(Frozen):
 
 
 class FilmPlan(Frozen):
-    """What the film workflow needs to know of its film; `timeout_s` in seconds."""
+    """What the film workflow needs to know of its film; `timeout_s` in seconds.
+
+    A film that has `ended` or is being cancelled is not to be worked on.
+    """
 
     shots: int
     stop_after: Stage
@@ -168,6 +173,7 @@ class FilmPlan(Frozen):
     timeout_s: int | None
     on_timeout: Literal["approve", "skip", "wait"]
     reminder_s: int
+    ended: bool = False
 
 
 class ShotOrder(Frozen):

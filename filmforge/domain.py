@@ -263,12 +263,13 @@ class Film(Brief):
     def _crossfades_fit(self) -> Self:
         for index, (shot, following) in enumerate(pairwise(self.shots)):
             longest = _half(min(shot.duration, following.duration))
-            if shot.transition.type == "crossfade" and shot.transition.duration > longest:
+            fade = shot.transition
+            if fade.type == "crossfade" and fade.duration > longest:
                 short = index if shot.duration <= following.duration else index + 1
                 raise ValueError(
-                    f"shots[{index}].transition.duration: a crossfade of "
-                    f"{shot.transition.duration:f} s takes more than half of shots[{short}], which "
-                    f"lasts {self.shots[short].duration:f} s. Make it at most {longest:f} s, or a cut."
+                    f"shots[{index}].transition.duration: a crossfade of {fade.duration:f} s takes "
+                    f"more than half of shots[{short}], which lasts "
+                    f"{self.shots[short].duration:f} s. Make it at most {longest:f} s, or a cut."
                 )
         return self
 

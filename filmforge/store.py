@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20
 PRESIGNED_S = 3600
-MULTIPART_BYTES = 64 << 20
 
 
 class Stored(Frozen):
@@ -76,8 +75,11 @@ class AssetStore:
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the bucket can be reached."""
-        with _plain_errors("the bucket"):
-            self._s3.head_bucket(Bucket=self.bucket)
+        try:
+            with _plain_errors("the bucket"):
+                self._s3.head_bucket(Bucket=self.bucket)
+        except NotFound as error:
+            raise StoreUnavailable(f"the store has no bucket {self.bucket}: create it") from error
 
     def _put(self, path: Path, media_type: str) -> Stored:
         digest, size = digest_of(path), path.stat().st_size
@@ -95,9 +97,15 @@ class AssetStore:
             except ClientError as error:
                 # 412 (or 409, a race) also answers a retry of our own write: what counts is
                 # whether the object that is there has our content.
-                if _status(error) not in (409, 412) or self._size(digest) != size:
+                if _status(error) not in (409, 412) or not self._holds(digest, size):
                     raise
         return stored
+
+    def _holds(self, digest: str, size: int) -> bool:
+        try:
+            return self._size(digest) == size
+        except NotFound:  # the other writer of a race gave up
+            return False
 
     def _fetch(self, digest: str, path: Path) -> None:
         part = path.with_name(path.name + ".part")
@@ -127,10 +135,14 @@ class _plain_errors:  # noqa: N801 - used as a with-statement, reads like one
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ClientError) and _status(error) == 404:
+        if isinstance(error, ClientError) and _status(error) == 404 and not _no_bucket(error):
             raise NotFound(f"the store has no {self.what}") from error
         if isinstance(error, ClientError | BotoCoreError):
             raise StoreUnavailable(f"the store failed on {self.what}: {error}") from error
+
+
+def _no_bucket(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Code") == "NoSuchBucket"
 
 
 def _status(error: ClientError) -> int:

@@ -13,12 +13,14 @@ from typing import Any
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from filmforge.contracts import Progress, film_workflow_id
-from filmforge.domain import Execution, Film, read_film
+from filmforge.contracts import Answer, Progress, film_workflow_id
+from filmforge.domain import Execution, Film, Stage, read_film
 from filmforge.embedded import Servers
-from filmforge.engine import Engine, connect
+from filmforge.engine import Engine, FilmCommand, connect
 from filmforge.ledger import Ledger
+from filmforge.ledger.events import Event
 from filmforge.ledger.migrate import migrate
+from filmforge.ledger.shots import ShotRecord
 from filmforge.settings import Settings
 from tests.fake_process import FakeServer
 from workers.composition import Parts, assembled, build_workers
@@ -97,6 +99,45 @@ class World:
     async def until_film(self, film_id: str, execution: Execution, timeout_s: float = 30) -> None:
         """Wait until the read model says that the film stands so."""
         await self.until(lambda: self.ledger.films.read(film_id).execution == execution, timeout_s)
+
+    async def command(self, film_id: str, wish: FilmCommand) -> Answer:
+        """Carry a person's command to the film."""
+        return await self.engine.command(film_id, wish)
+
+    async def start_again(self, film_id: str, stop_after: Stage) -> None:
+        """Resume a film that ended, as the gateway does."""
+        await self.until_closed(film_id)
+        await asyncio.to_thread(self.ledger.films.reopen, film_id, stop_after)
+        await self.engine.start_film(film_id, stop_after)
+
+    async def until_closed(self, film_id: str) -> None:
+        """Wait until no workflow works on the film."""
+        async with asyncio.timeout(30):
+            while await self.engine.running(film_id):
+                await asyncio.sleep(0.03)
+
+    def shot(self, film_id: str, shot_id: str) -> ShotRecord:
+        """Where a shot stands in the read model."""
+        return self.ledger.shots.read(film_id, shot_id)
+
+    async def until_shot(
+        self, film_id: str, shot_id: str, timeout_s: float = 30, **state: Any
+    ) -> ShotRecord:
+        """Wait until the read model says that the shot stands so; returns it."""
+        await self.until(
+            lambda: state.items() <= self.shot(film_id, shot_id).model_dump().items(), timeout_s
+        )
+        return self.shot(film_id, shot_id)
+
+    def events(self, film_id: str, type_: str) -> list[Event]:
+        """The events of one type, oldest first."""
+        every = self.ledger.events.since(film_id, count=10_000)
+        return [event for event in every if event.type == type_]
+
+    def jobs(self, *, model: str = "", words: str = "") -> list[dict[str, Any]]:
+        """The jobs the provider accepted, of one model and with these words in the prompt."""
+        jobs: list[dict[str, Any]] = self.fake.charges()["jobs"]
+        return [job for job in jobs if model in job["model"] and words in job["words"]]
 
     async def close(self) -> None:
         """End every workflow that the test left running."""

@@ -37,7 +37,8 @@ class Desk:
 
     `_queue` holds plans to start, `_requeue` positions to be planned (again), `_active` the
     running children, `_waiting` the shots laid aside for a person or for budget, `_in_hand`
-    those whose command is being recorded. `_changes` counts everything that happened.
+    those whose command is being recorded. `_changes` counts everything that happened. `_short`
+    means that parked shots are being tried again under the limit that parked them.
     """
 
     def __init__(self, order: FilmOrder) -> None:
@@ -46,15 +47,17 @@ class Desk:
         self._cursor = order.cursor
         self._requeue = deque(order.requeue)
         self._queue: deque[ShotPlan] = deque()
-        self._planning = 0
+        self._planning: set[int] = set()
         self._active: dict[str, ShotPlan] = {}
         self._waiting = dict(order.waiting)
         self._in_hand: set[str] = set()
         self._done = order.done
         self._omitted = order.omitted
         self._changes = 0
-        self._money_moved = False
+        self._money_moved = bool(order.waiting)
+        self._short = order.short
         self._cancelled = False
+        self._closed = False
         self._blocked: str | None = None
 
     @property
@@ -65,14 +68,8 @@ class Desk:
     @workflow.query
     def progress(self) -> Progress:
         """The film at a glance."""
-        resting = self._waiting and not self._active and not self._unstarted()
-        execution = Execution.NEEDS_ATTENTION if resting else Execution.RUNNING
-        if not self._unfinished():
-            execution = Execution.SUCCEEDED
-        if self._cancelled:
-            execution = Execution.CANCELLED if not self._active else Execution.CANCELLING
         return Progress(
-            execution=execution,
+            execution=self._execution(),
             shots=self._plan.shots if self._plan else 0,
             done=self._done,
             omitted=self._omitted,
@@ -128,8 +125,9 @@ class Desk:
 
     @workflow.signal
     async def budget(self, wish: SetBudget) -> None:
-        """The same as a signal."""
-        await self._change_budget(wish)
+        """The same as a signal; one that comes as the film ends changes nothing."""
+        if not self._closed:
+            await self._change_budget(wish)
 
     @workflow.update
     async def cancel(self, wish: Cancel) -> Answer:
@@ -162,13 +160,15 @@ class Desk:
     async def _change_budget(self, wish: SetBudget) -> None:
         await self._execute(self._command(budget=wish))
         self._unpark()
+        self._short = False
         self._changes += 1
 
-    def _unpark(self) -> None:
+    def _unpark(self) -> bool:
         parked = [w for w in self._waiting.items() if w[1].reason == "budget_exceeded"]
         for shot_id, waiting in sorted(parked, key=lambda item: item[1].position):
             del self._waiting[shot_id]
             self._requeue.append(waiting.position)
+        return bool(parked)
 
     async def _shoot_again(self, shot_id: str, command: Command) -> None:
         recorded = await self._record(shot_id, command)
@@ -198,6 +198,9 @@ class Desk:
         return recorded
 
     async def _execute(self, command: Command) -> Recorded:
+        if self._closed:
+            message = "The film has just ended; resume it first."
+            raise ApplicationError(message, type="conflict", non_retryable=True)
         await workflow.wait_condition(lambda: self._plan is not None)
         recorded: Recorded = await workflow.execute_activity(
             "record", command, result_type=Recorded, **BOOKS
@@ -222,12 +225,16 @@ class Desk:
 
     def _looked_at(self, shot_id: str, position: int) -> bool:
         queued = any(plan.shot_id == shot_id for plan in self._queue)
-        return position < self._cursor and not queued and position not in self._requeue
+        coming = queued or position in self._planning or position in self._requeue
+        return position < self._cursor and not coming
 
     def _plan_again(self, shot_id: str, position: int) -> None:
         """A shot that has not begun: what was planned for it is out of date."""
-        for plan in [plan for plan in self._queue if plan.shot_id == shot_id]:
+        stale = [plan for plan in self._queue if plan.shot_id == shot_id]
+        for plan in stale:
             self._queue.remove(plan)
+        if stale or position in self._planning:
+            self._planning.discard(position)
             self._requeue.append(position)
 
     def _unstarted(self) -> bool:
@@ -236,6 +243,26 @@ class Desk:
 
     def _unfinished(self) -> bool:
         return bool(self._unstarted() or self._active or self._waiting or self._in_hand)
+
+    def _settled(self) -> bool:
+        return not self._unfinished() and not self._blocked
+
+    def _standing(self) -> tuple[Execution, str | None]:
+        """Where the film stands: at rest with more than approvals outstanding, it needs people."""
+        reasons = [waiting.reason for waiting in self._waiting.values()]
+        at_work = bool(self._active) or self._unstarted()
+        parked = "budget_exceeded" in reasons or (self._short and at_work)
+        budget = "budget_exceeded" if parked else None
+        if at_work:
+            return Execution.RUNNING, budget
+        troubles = [reason for reason in reasons if reason not in ("wfa", "budget_exceeded")]
+        reason = self._blocked or budget or next(iter(troubles), None)
+        return (Execution.NEEDS_ATTENTION if reason else Execution.RUNNING), reason
+
+    def _execution(self) -> Execution:
+        if self._cancelled:
+            return Execution.CANCELLING if self._active else Execution.CANCELLED
+        return Execution.SUCCEEDED if self._settled() else self._standing()[0]
 
     def _next_alarm_s(self) -> float | None:
         """Seconds until the next gate is due for a reminder or its deadline."""

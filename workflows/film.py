@@ -55,6 +55,9 @@ class FilmWorkflow(Desk):
             self._plan = await workflow.execute_activity(
                 "open_film", order, result_type=FilmPlan, **BOOKS
             )
+            if self._film.ended:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                return self.progress()
             while not await self._finished():
                 await self._work()
         except asyncio.CancelledError:
@@ -62,6 +65,7 @@ class FilmWorkflow(Desk):
         if self._cancelled:
             await self._wind_down()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        self._closed = True
         await self._tell(Execution.CANCELLED if self._cancelled else Execution.SUCCEEDED)
         return self.progress()
 
@@ -75,7 +79,7 @@ class FilmWorkflow(Desk):
         await self._tell(*self._standing())
         try:
             await workflow.wait_condition(
-                lambda: self._changes != seen, timeout=self._next_alarm_s()
+                lambda: self._changes != seen or self._settled(), timeout=self._next_alarm_s()
             )
         except TimeoutError:
             await self._ring_alarms()
@@ -83,12 +87,16 @@ class FilmWorkflow(Desk):
     async def _finished(self) -> bool:
         if self._cancelled:
             return True
-        if self._unfinished() or self._blocked:
+        if not self._settled():
             return False
-        return self._film.stop_after != Stage.FILM or await self._assemble()
+        seen = self._changes
+        if self._film.stop_after == Stage.FILM:
+            await self._assemble()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._settled() and self._changes == seen
 
-    async def _assemble(self) -> bool:
-        """Join the pieces; False when a person changed something meanwhile, or must do so."""
+    async def _assemble(self) -> None:
+        """Join the pieces; what cannot be joined blocks the film until a person acts."""
         await self._tell(Execution.RUNNING, "assembling")
         handle = workflow.start_activity(
             "assemble",
@@ -105,8 +113,6 @@ class FilmWorkflow(Desk):
                 cause = error.__cause__
                 code = cause.type if isinstance(cause, ApplicationError) else None
                 self._blocked = code or "assembly_failed"
-            return self._cancelled
-        return not self._unfinished()
 
     async def _fill_window(self) -> None:
         self._give_budget_another_chance()
@@ -135,12 +141,12 @@ class FilmWorkflow(Desk):
             self._cursor = end
         if positions:
             page = Page(film_id=self._film_id, positions=positions)
-            self._planning += len(positions)
+            self._planning.update(positions)
             plans = await workflow.execute_activity(
                 "plan_shots", page, result_type=list[ShotPlan], **BOOKS
             )
-            self._planning -= len(positions)
-            self._queue.extend(plans)
+            self._queue.extend(plan for plan in plans if plan.position in self._planning)
+            self._planning.clear()
 
     async def _shoot(self, plan: ShotPlan) -> None:
         order = ShotOrder(
@@ -174,12 +180,14 @@ class FilmWorkflow(Desk):
             self._money_moved = True
         if result.outcome == ShotOutcome.DONE:
             self._done += 1
-        elif result.outcome != ShotOutcome.CANCELLED:
+        elif result.reason == "film_stopped":
+            self._cancelled = True  # the ledger knew it before we did
+        elif not self._cancelled:
             now, timeout_s = workflow.time(), self._film.timeout_s
             timed = result.outcome == ShotOutcome.GATE and timeout_s
             self._waiting[plan.shot_id] = Waiting(
                 position=plan.position,
-                reason=result.reason,
+                reason=result.reason or result.outcome,
                 digest=result.digest,
                 since=now,
                 deadline=now + timeout_s if timed and timeout_s else None,
@@ -187,22 +195,9 @@ class FilmWorkflow(Desk):
 
     def _give_budget_another_chance(self) -> None:
         """When all else has come to rest, money that was reserved may be free again."""
-        if self._money_moved and not self._active and not self._unstarted():
+        if not self._active and not self._unstarted():
+            self._short = self._money_moved and self._unpark()
             self._money_moved = False
-            self._unpark()
-
-    def _standing(self) -> tuple[Execution, str | None]:
-        """Where the film stands: at rest with no approval outstanding, it needs attention."""
-        reasons = [waiting.reason for waiting in self._waiting.values()]
-        budget = "budget_exceeded" if "budget_exceeded" in reasons else None
-        if self._blocked:
-            return Execution.NEEDS_ATTENTION, self._blocked
-        if self._active or self._unstarted():
-            return Execution.RUNNING, budget
-        troubles = [reason for reason in reasons if reason not in ("wfa", "budget_exceeded")]
-        if troubles:
-            return Execution.NEEDS_ATTENTION, troubles[0]
-        return (Execution.NEEDS_ATTENTION if budget else Execution.RUNNING), budget
 
     async def _tell(self, execution: Execution, reason: str | None = None) -> None:
         if self._told != (execution, reason):
@@ -233,6 +228,7 @@ class FilmWorkflow(Desk):
                 cursor=self._cursor,
                 requeue=(*(plan.position for plan in self._queue), *self._requeue),
                 waiting=self._waiting,
+                short=self._short,
                 done=self._done,
                 omitted=self._omitted,
             )

@@ -36,7 +36,7 @@ class ShotWorkflow:
         try:
             return await self._shoot(order)
         except (ActivityError, asyncio.CancelledError) as error:
-            if is_cancelled_exception(error):
+            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 return ShotResult(outcome=ShotOutcome.CANCELLED)
             return await self._lay_aside(order, error)
 
@@ -45,8 +45,9 @@ class ShotWorkflow:
             frame = await self._generate(order, Kind.IMAGE)
             if order.approval and not await self._approved(order, frame):
                 return ShotResult(outcome=ShotOutcome.GATE, reason="wfa", digest=frame.digest)
-            if order.stop_after == Stage.FRAMES:
-                return await self._report(order, ShotResult(outcome=ShotOutcome.DONE))
+        if order.stop_after == Stage.FRAMES:
+            return await self._report(order, ShotResult(outcome=ShotOutcome.DONE))
+        if not order.own_clip:
             await self._generate(order, Kind.VIDEO)
         if order.has_dialogue:
             await self._generate(order, Kind.AUDIO)
@@ -79,7 +80,7 @@ class ShotWorkflow:
         cause = error.__cause__
         code = cause.type if isinstance(cause, ApplicationError) else None
         if code == "film_stopped":
-            return ShotResult(outcome=ShotOutcome.CANCELLED)
+            return ShotResult(outcome=ShotOutcome.CANCELLED, reason=code)
         over = code == "budget_exceeded"
         outcome = ShotOutcome.BUDGET if over else ShotOutcome.ATTENTION
         result = ShotResult(outcome=outcome, reason=code or "timed_out")

@@ -18,7 +18,9 @@ Parts = Annotated[Gateway, Depends(gateway_of)]
 router = APIRouter(tags=["callbacks"])
 
 
-@router.post("/v1/callbacks/{provider}/{request_key}", status_code=204)
+@router.post(
+    "/v1/callbacks/{provider}/{request_key}", status_code=204, openapi_extra={"security": []}
+)
 async def provider_calls(
     request: Request, gateway: Parts, provider: str, request_key: str
 ) -> Response:

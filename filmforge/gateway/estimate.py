@@ -141,7 +141,7 @@ def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> tuple[S
         """The frame, or the request that will make it: equal ones will make equal frames."""
         if Kind.IMAGE in wish.direction.replaced:
             return wish.direction.replaced[Kind.IMAGE]
-        key = images[wish.shot.shot_id].request.key
+        key = images[wish.shot.shot_id].key
         return made[key].digest if key in made else key
 
     clips = ask(Kind.VIDEO, frame)
@@ -151,7 +151,7 @@ def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> tuple[S
 
 
 def _made(gateway: Gateway, *quotes: dict[str, Quote]) -> dict[str, Made]:
-    return gateway.ledger.journal.made([q.request.key for each in quotes for q in each.values()])
+    return gateway.ledger.journal.made([q.key for each in quotes for q in each.values()])
 
 
 def _shot(shot_id: str, quotes: Sequence[dict[str, Quote]], seen: set[str]) -> ShotEstimate:
@@ -159,9 +159,9 @@ def _shot(shot_id: str, quotes: Sequence[dict[str, Quote]], seen: set[str]) -> S
     for each in quotes:
         if shot_id not in each:
             continue
-        request, price = each[shot_id].request, each[shot_id].price
-        cached = request.key in seen
-        seen.add(request.key)
+        request, price, key = each[shot_id].request, each[shot_id].price, each[shot_id].key
+        cached = key in seen
+        seen.add(key)
         lines.append(
             EstimateLine(
                 kind=request.kind,

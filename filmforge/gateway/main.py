@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 from types import FrameType
 
@@ -41,8 +42,12 @@ class Server(uvicorn.Server):
         self._app = app
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal came: streams end, requests under way are answered, then it is over."""
-        super().handle_exit(sig, frame)
+        """A signal came: streams end, requests under way are answered, then it is over.
+
+        Not left to uvicorn, which would end the process by the same signal before we tidied up.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
         if stopping := getattr(self._app.state, "stopping", None):
             stopping.set()
 

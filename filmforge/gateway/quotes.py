@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from filmforge.direction import directed, model_ref, request_for
 from filmforge.domain import Brief, Direction, Film, GenerationRequest, Kind, Providers, Shot
@@ -22,6 +23,11 @@ class Quote:
 
     request: GenerationRequest
     price: Decimal
+
+    @cached_property
+    def key(self) -> str:
+        """The key of the request, worked out once."""
+        return self.request.key
 
 
 def kinds_of(shot: Shot) -> tuple[Kind, ...]:

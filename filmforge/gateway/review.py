@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 
 from filmforge.contracts import Answer, Decide
@@ -24,6 +24,7 @@ from filmforge.gateway.bodies import raw_body, read_model
 from filmforge.gateway.frames import frame_page
 from filmforge.gateway.pages import QUIET_HEADERS, page, wants_json
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal, invalid, respond
+from filmforge.gateway.replies import body_of
 from filmforge.gateway.standing import Notice
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import FrameLink, read_board, read_review
@@ -31,6 +32,7 @@ from filmforge.gateway.wording import errors_of
 from filmforge.ledger.gates import Gate
 
 FORM = "application/x-www-form-urlencoded"
+BY_TOKEN: dict[str, Any] = {"security": []}
 NOBODY = "review link"
 # The ledger shows a frame a moment before the film knows that it waits, and another decision a
 # moment after the film has taken it: in between the same verdict is handed in again.
@@ -67,8 +69,15 @@ class Words(Frozen):
     ] = ""
 
 
+def _described() -> dict[str, Any]:
+    told = body_of(Words, required=False)
+    content = told["requestBody"]["content"]
+    content[FORM] = content["application/json"]
+    return {**told, **BY_TOKEN}
+
+
 @router.head("/review/films/{token}", include_in_schema=False)
-@router.get("/review/films/{token}")
+@router.get("/review/films/{token}", response_class=HTMLResponse, openapi_extra=BY_TOKEN)
 async def show_board(request: Request, gateway: Parts, token: str, start: Start = 0) -> Response:
     """Show the review board of a film."""
     try:
@@ -79,7 +88,7 @@ async def show_board(request: Request, gateway: Parts, token: str, start: Start 
 
 
 @router.head("/review/{token}", include_in_schema=False)
-@router.get("/review/{token}")
+@router.get("/review/{token}", response_class=HTMLResponse, openapi_extra=BY_TOKEN)
 async def show_frame(request: Request, gateway: Parts, token: str) -> Response:
     """Show the frame a link is for, or why there is nothing to decide; decides nothing."""
     try:
@@ -92,13 +101,13 @@ async def show_frame(request: Request, gateway: Parts, token: str) -> Response:
         return _say(request, standing.of_error(error))
 
 
-@router.post("/review/{token}/approve")
+@router.post("/review/{token}/approve", openapi_extra=_described())
 async def approve(request: Request, gateway: Parts, token: str) -> Response:
     """Approve the frame, once; takes a form or JSON with `note` and `who`."""
     return await _answer(request, gateway, token, "approve")
 
 
-@router.post("/review/{token}/reject")
+@router.post("/review/{token}/reject", openapi_extra=_described())
 async def reject(request: Request, gateway: Parts, token: str) -> Response:
     """Reject the frame, once; `note` steers the retake."""
     return await _answer(request, gateway, token, "reject")

@@ -63,6 +63,7 @@ class Gates:
             )
             if known is None or known.state != "open":
                 _open(tx, film_id, shot_id, digest, known)
+            _show_waiting(tx, film_id, shot_id)
             row = tx.execute(select(gates).where(*mine, gates.c.digest == digest)).one()
             return _gate(row)
 
@@ -129,6 +130,17 @@ class Gates:
                 update(gates)
                 .where(*mine, gates.c.digest == digest)
                 .values(state="approved", note="uploaded", **closed)
+            )
+
+    def withdraw(self, film_id: str, shot_id: str) -> None:
+        """Nobody needs to judge the shot's frame any more: an open gate is closed as replaced."""
+        with self._db.write() as tx:
+            tx.execute(
+                update(gates)
+                .where(
+                    gates.c.film_id == film_id, gates.c.shot_id == shot_id, gates.c.state == "open"
+                )
+                .values(state="replaced", decided_at=now())
             )
 
     def remind(self, film_id: str, shot_id: str, digest: str) -> None:
@@ -199,12 +211,15 @@ def _open(tx: Connection, film_id: str, shot_id: str, digest: str, known: Row[An
                 link_id=None,
             )
         )
+    record_event(tx, film_id, "frame.waiting", shot_id, digest=digest)
+
+
+def _show_waiting(tx: Connection, film_id: str, shot_id: str) -> None:
     tx.execute(
         update(shots)
         .where(shots.c.film_id == film_id, shots.c.shot_id == shot_id)
         .values(execution=Execution.RUNNING, review=Review.WFA, reason=None, updated_at=now())
     )
-    record_event(tx, film_id, "frame.waiting", shot_id, digest=digest)
 
 
 def _insert(tx: Connection, film_id: str, shot_id: str, digest: str) -> None:

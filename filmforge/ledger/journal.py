@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, Row, insert, select, update
@@ -25,6 +25,7 @@ from filmforge.ledger.tables import charges, films, joins, journal, journal_entr
 from filmforge.money import from_micros, to_micros
 
 STOPPED_FILMS = ("cancelling", "cancelled")
+MOVING = tuple(state for state in IN_FLIGHT if state != State.UNKNOWN)
 
 Body = dict[str, JsonValue]
 
@@ -142,14 +143,8 @@ class Journal:
             if waiting:
                 _move(tx, key, State.ACCEPTED, job=job)
             if waiting or row.job != job:
-                _enter(
-                    tx,
-                    key,
-                    State(row.state if not waiting else State.ACCEPTED),
-                    job=job,
-                    source=source,
-                    second=not waiting,
-                )
+                state = State.ACCEPTED if waiting else State(row.state)
+                _enter(tx, key, state, job=job, source=source, second=not waiting)
             return read_posting(_must(tx, key))
 
     def not_accepted(self, key: str, nonce: str | None, why: str) -> None:
@@ -223,11 +218,18 @@ class Journal:
         with self._db.write() as tx:
             row = _must(tx, key)
             if row.state == State.RESERVED and row.film_id == film_id:
-                _settle(tx, row, 0, "released")
-                _move(tx, key, State.CANCELLED, failure_code="cancelled")
-                _enter(tx, key, State.CANCELLED, why="released before it was sent")
+                _release(tx, row)
 
-    def resolve(self, key: str, choice: str, who: str) -> Posting:
+    def release_unsent(self, film_id: str) -> None:
+        """Give back the money of everything a film reserved and nobody has sent."""
+        mine = (journal.c.film_id == film_id, journal.c.state == State.RESERVED)
+        with self._db.write() as tx:
+            for row in tx.execute(select(journal).where(*mine).with_for_update()).all():
+                _release(tx, row)
+
+    def resolve(
+        self, key: str, choice: Literal["look_again", "send_again", "write_off"], who: str
+    ) -> Posting:
         """Do what a person chose about an `unknown` request. Raises Conflict if it is not one."""
         with self._db.write() as tx:
             row = _must(tx, key)
@@ -239,30 +241,21 @@ class Journal:
             elif choice == "send_again":
                 _move(tx, key, State.RESERVED, nonce=None)
             else:
-                _settle(tx, row, row.estimate_micros, "written_off")
-                _move(
-                    tx,
-                    key,
-                    State.FAILED,
-                    failure_code="written_off",
-                    failure_message=f"written off by {who}",
-                )
+                why, micros = f"written off by {who}", row.estimate_micros
+                _settle(tx, row, micros, "written_off")
+                _move(tx, key, State.FAILED, failure_code="written_off", failure_message=why)
+                _enter(tx, key, State.FAILED, why=why, cost_micros=micros)
             return read_posting(_must(tx, key))
 
     def wanted_elsewhere(self, key: str, film_id: str) -> bool:
         """Whether another film that goes on has joined this request and counts on it."""
-        active = select(films.c.film_id).where(films.c.execution.not_in(STOPPED_FILMS))
+        over = (*STOPPED_FILMS, "succeeded")
+        active = select(films.c.film_id).where(films.c.execution.not_in(over))
+        others = select(joins.c.film_id).where(
+            joins.c.request_key == key, joins.c.film_id != film_id, joins.c.film_id.in_(active)
+        )
         with self._db.read() as tx:
-            return (
-                tx.execute(
-                    select(joins.c.film_id).where(
-                        joins.c.request_key == key,
-                        joins.c.film_id != film_id,
-                        joins.c.film_id.in_(active),
-                    )
-                ).first()
-                is not None
-            )
+            return tx.execute(others).first() is not None
 
     def jobs(self, key: str) -> frozenset[str]:
         """The ids of every job ever written down for a request."""
@@ -273,12 +266,12 @@ class Journal:
             return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
 
     def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
-        """Requests in flight that nobody has touched for a while, for the sweeper."""
+        """Requests that nobody has touched for a while, for the sweeper; those in doubt wait."""
         before = now() - timedelta(seconds=idle_s)
         with self._db.read() as tx:
             rows = tx.execute(
                 select(journal)
-                .where(journal.c.state.in_(IN_FLIGHT), journal.c.updated_at < before)
+                .where(journal.c.state.in_(MOVING), journal.c.updated_at < before)
                 .order_by(journal.c.updated_at)
                 .limit(count)
             ).all()
@@ -304,9 +297,8 @@ class Journal:
             if row.state in IN_FLIGHT and _speaks_of(row, job):
                 _settle(tx, row, to_micros(cost), state.value)
                 _move(tx, key, state, failure_code=code, failure_message=message[:2000])
-                _enter(
-                    tx, key, state, code=code, message=message[:2000], cost_micros=to_micros(cost)
-                )
+                detail = {"code": code, "message": message[:2000], "cost_micros": to_micros(cost)}
+                _enter(tx, key, state, **detail)
             return read_posting(_must(tx, key))
 
 
@@ -329,7 +321,16 @@ def _speaks_of(row: Row[Any], job: Body | None) -> bool:
 
 
 def _may_arm(row: Row[Any], claim: Claim) -> bool:
-    return row.state in (State.FAILED, State.CANCELLED) and row.intent != claim.intent
+    """A failure is final for the wish it served; what was released unsent is not."""
+    unsent = row.state == State.CANCELLED and row.job is None
+    ended = row.state in (State.FAILED, State.CANCELLED)
+    return unsent or (ended and row.intent != claim.intent)
+
+
+def _release(tx: Connection, row: Row[Any]) -> None:
+    _settle(tx, row, 0, "released")
+    _move(tx, row.request_key, State.CANCELLED, failure_code="cancelled")
+    _enter(tx, row.request_key, State.CANCELLED, why="released before it was sent")
 
 
 def _refuse_if_stopped(tx: Connection, film_id: str) -> None:

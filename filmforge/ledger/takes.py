@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags, Take
+from filmforge.errors import NotFound
 from filmforge.ledger.assets import Origin, index_asset
 from filmforge.ledger.budget import add_saving, film_scope
 from filmforge.ledger.database import Database, now
@@ -37,8 +38,10 @@ class Takes:
             record_event(tx, film_id, "asset.uploaded", shot_id, digest=asset.digest)
 
     def replace(self, film_id: str, shot_id: str, kind: Kind, digest: str, who: str) -> None:
-        """Record a replacement as the newest take, at no cost."""
+        """Record a replacement as the newest take, at no cost. Raises NotFound."""
         with self._db.write() as tx:
+            if tx.execute(select(assets.c.digest).where(assets.c.digest == digest)).first() is None:
+                raise NotFound(f"there is no asset {digest}")
             _use(tx, film_id, shot_id, kind, digest)
             values: dict[str, Any] = {
                 "provider": "upload",

@@ -229,7 +229,9 @@ class PreviewProvider:
         if task is not None and not task.done():
             task.cancel()
 
-    async def find(self, request: GenerationRequest, since: datetime) -> Job | None:
+    async def find(
+        self, request: GenerationRequest, since: datetime, known: frozenset[str]
+    ) -> Job | None:
         """The job of a request: always there, because a poll starts it."""
         return Job(id=request.key)
 

@@ -33,7 +33,9 @@ def small_film() -> dict[str, Any]:
 def run_demo(folder: Path) -> Any:
     command = [sys.executable, "-m", "filmforge.cli", "demo", "--json"]
     command += ["--film", "small.json", "--state", "state", "--to", "out/small.mp4"]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
+    ran = subprocess.run(
+        command, check=False, cwd=folder, capture_output=True, text=True, timeout=200
+    )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
@@ -112,6 +114,8 @@ def test_nothing_is_compared_with_a_run_of_another_film_or_with_none(tmp_path: P
 
 def test_a_film_that_does_not_exist_is_wrong_use() -> None:
     command = [sys.executable, "-m", "filmforge.cli", "demo", "--film", "missing.json"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ)
+    ran = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=60, env=os.environ
+    )
     assert ran.returncode == 2
-    assert "missing.json does not exist" in ran.stderr
+    assert "missing.json: does not exist" in ran.stderr

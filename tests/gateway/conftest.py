@@ -81,5 +81,3 @@ def png(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     file = tmp_path_factory.mktemp("media") / "panel.png"
     Image.new("RGB", (64, 48), (30, 60, 90)).save(file)
     return file.read_bytes()
-
-

@@ -70,9 +70,7 @@ def test_the_table_of_routes_is_complete(api: Api) -> None:
     assert len(ours) == len(EVERY_ROUTE)
 
 
-@pytest.mark.parametrize(
-    "header", [f"Bearer {KEY}x", "Bearer", f"Basic {KEY}", KEY, "Bearer käse"]
-)
+@pytest.mark.parametrize("header", [f"Bearer {KEY}x", "Bearer", f"Basic {KEY}", KEY, "Bearer käse"])
 def test_a_wrong_key_is_refused(api: Api, header: str) -> None:
     answer = api.stranger.get("/v1/films", headers={"authorization": header.encode()})
     assert "KEY" in refused(answer) or "not known" in refused(answer)
@@ -138,9 +136,7 @@ def test_a_changed_body_is_refused(api: Api) -> None:
 
 def test_a_signed_body_that_is_no_text_is_refused(api: Api) -> None:
     body = b'{"title": "\xff"}'
-    assert "UTF-8" in refused(
-        api.stranger.post("/v1/films", content=body, headers=signed(body))
-    )
+    assert "UTF-8" in refused(api.stranger.post("/v1/films", content=body, headers=signed(body)))
 
 
 def test_an_oversized_body_of_a_stranger_is_not_read(api: Api) -> None:

@@ -104,7 +104,7 @@ def test_what_remains_leaves_out_what_is_done_skipped_or_uploaded(api: Api) -> N
     document = film(4)
     film_id = kept(api, document)
     api.ledger.shots.conformed(
-        film_id, "s0", Asset(digest="e" * 64, media_type="video/mp4", size=1)
+        film_id, "s0", Asset(digest="e" * 64, media_type="video/mp4", size=1), "cut"
     )
     api.ledger.shots.set(film_id, "s1", execution=Execution.CANCELLED, review=Review.OMITTED)
     api.ledger.shots.direct(film_id, "s2", Direction(replaced={Kind.VIDEO: "f" * 64}))

@@ -154,5 +154,3 @@ def test_an_answer_holds_no_secret(api: Api) -> None:
     )
     for secret in ("hunter2", api.settings.signing_key.get_secret_value()):
         assert secret not in text
-
-

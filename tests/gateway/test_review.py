@@ -14,6 +14,7 @@ from filmforge.contracts import Answer
 from filmforge.domain import Execution, Review
 from filmforge.errors import Conflict, ServiceUnavailable
 from filmforge.gateway import review
+from filmforge.gateway.replies import describe
 from filmforge.gateway.tokens import sign_board, sign_review
 from filmforge.ledger.gates import Gate
 from tests.gateway.studio import Studio, open_studio
@@ -381,3 +382,10 @@ async def test_a_board_link_decides_nothing_and_a_frame_link_shows_no_board(stud
     assert (await post(studio, f"/review/{board}/approve", data={})).status_code == 403
     assert (await get(studio, f"/review/films/{frame}")).status_code == 403
     assert studio.desk.commands == []
+
+
+def test_links_are_described_as_needing_no_key_but_their_token(studio: Studio):
+    described = describe(studio.app())["paths"]["/review/{token}/reject"]["post"]
+    assert described["security"] == []
+    kinds = set(described["requestBody"]["content"])
+    assert kinds == {"application/json", "application/x-www-form-urlencoded"}

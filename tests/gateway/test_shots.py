@@ -104,9 +104,7 @@ def test_a_command_that_cannot_be_used_is_never_sent(
     assert commands(api, film_id) == []
 
 
-def upload(
-    api: Api, film_id: str, body: Any, content_type: str, **query: str
-) -> httpx.Response:
+def upload(api: Api, film_id: str, body: Any, content_type: str, **query: str) -> httpx.Response:
     return api.http.post(
         f"/v1/films/{film_id}/shots/s0/replace",
         content=body,
@@ -213,9 +211,7 @@ def private_urls(api: Api) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("private_urls")
-def test_a_picture_is_fetched_from_an_address(
-    api: Api, film_id: str, web: str, png: bytes
-) -> None:
+def test_a_picture_is_fetched_from_an_address(api: Api, film_id: str, web: str, png: bytes) -> None:
     body = {"kind": "image", "url": f"{web}/panel.png"}
     assert post(api, film_id, "s0", "replace", body).status_code == 202
     assert commands(api, film_id)[0]["digest"] == hashlib.sha256(png).hexdigest()

@@ -1,0 +1,97 @@
+"""The gateway, a worker and a provider together: what is submitted over HTTP becomes a film."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from filmforge.gateway.app import build_app
+from filmforge.gateway.main import Server
+from tests.world import World, film_document
+
+HEADERS = {"Authorization": "Bearer test-key"}
+
+
+@asynccontextmanager
+async def gateway(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    parts = world.parts
+    app = build_app(world.settings, world.ledger, parts.store, world.engine, parts.registry)
+    server = Server(app, "127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, headers=HEADERS, trust_env=False) as http:
+        yield http
+    server.handle_exit(15, None)
+    await serving
+
+
+async def until(http: httpx.AsyncClient, film_id: str, execution: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            told: dict[str, Any] = (await http.get(f"/v1/films/{film_id}")).json()
+            if told["execution"] == execution:
+                return told
+            await asyncio.sleep(0.05)
+
+
+async def test_a_film_is_submitted_followed_and_fetched(world: World) -> None:
+    document = film_document(2)
+    async with gateway(world) as http:
+        before = (await http.post("/v1/estimates", json=document)).json()
+        film_id = (await http.post("/v1/films", json=document)).json()["film_id"]
+        names = []
+        async with http.stream("GET", f"/v1/films/{film_id}/events", timeout=60) as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("event: "):
+                    names.append(line.removeprefix("event: "))
+        assert "film.done" in names
+        told = (await http.get(f"/v1/films/{film_id}")).json()
+        assert told["execution"] == "succeeded"
+        assert told["budget"]["spent_usd"] == before["total_usd"]
+        assert told["budget"]["reserved_usd"] == "0.00"
+        assert {shot["review"] for shot in told["shots"]} == {"done"}
+        (film,) = [o for o in told["outputs"] if o["kind"] == "film"]
+        async with httpx.AsyncClient(trust_env=False) as outside:
+            assert (await outside.get(film["url"])).content[4:8] == b"ftyp"
+        costs = (await http.get(f"/v1/films/{film_id}/costs")).json()
+        assert costs["spent_usd"] == before["total_usd"]
+        again = (await http.post("/v1/estimates", json=document)).json()
+        assert again["total_usd"] == "0.00"
+
+
+async def test_a_film_at_its_limit_goes_on_when_the_limit_is_raised(world: World) -> None:
+    document = film_document(2, budget_usd="0.001")
+    async with gateway(world) as http:
+        film_id = (await http.post("/v1/films", json=document)).json()["film_id"]
+        told = await until(http, film_id, "needs_attention")
+        assert told["reason"] == "budget_exceeded"
+        raised = await http.post(f"/v1/films/{film_id}/budget", json={"limit_usd": "5"})
+        assert raised.status_code == 200, raised.text
+        assert raised.json()["budget"]["limit_usd"] == "5.00"
+        await until(http, film_id, "succeeded")
+
+
+async def test_a_cancelled_film_is_resumed_and_pays_nothing_twice(world: World) -> None:
+    document = film_document(2, approval={"frames": "required"})
+    async with gateway(world) as http:
+        film_id = (await http.post("/v1/films", json=document)).json()["film_id"]
+        await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == 2)
+        spent = world.ledger.budget(film_id).spent
+        assert (await http.post(f"/v1/films/{film_id}/cancel")).status_code == 202
+        await until(http, film_id, "cancelled")
+        resumed = await http.post(f"/v1/films/{film_id}/resume")
+        assert resumed.status_code == 202, resumed.text
+        told = await until(http, film_id, "running")
+        assert len(told["gates"]) == 2
+        for shot in ("s000", "s001"):
+            answer = await http.post(f"/v1/films/{film_id}/shots/{shot}/skip")
+            assert answer.status_code == 202, answer.text
+        told = await until(http, film_id, "succeeded")
+        assert {shot["review"] for shot in told["shots"]} == {"omitted"}
+        assert world.ledger.budget(film_id).spent == spent
