@@ -3,12 +3,12 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -70,48 +70,56 @@ async def assembled(settings: Settings, client: Client) -> AsyncIterator[Parts]:
 
 def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> list[Worker]:
     """One worker for orchestration and paid waits, one for CPU work."""
+    orchestration = Worker(
+        client,
+        task_queue=ORCHESTRATION_QUEUE,
+        workflows=WORKFLOWS,
+        workflow_runner=sandbox(),
+        activities=orchestration_activities(parts, marks),
+        **worker_options(),
+    )
+    finish = Finish(parts.ledger, parts.store, parts.settings.work_dir / "finish", marks)
+    cpu = Worker(
+        client,
+        task_queue=CPU_QUEUE,
+        activities=[finish.conform, finish.assemble],
+        max_concurrent_activities=parts.settings.cpu_slots or os.cpu_count() or 1,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+    )
+    return [orchestration, cpu]
+
+
+def orchestration_activities(
+    parts: Parts, marks: Marks | None = None
+) -> list[Callable[..., Awaitable[Any]]]:
+    """Everything but CPU work: the paid step, the books and the sweep."""
     settings, ledger, store = parts.settings, parts.ledger, parts.store
     commissions = Commissions(ledger, store, parts.registry, settings.public_url)
+    downloads = Downloads(settings.work_dir / "downloads", settings.max_asset_bytes)
     generate = Generate(
         ledger,
         store,
         parts.registry,
         commissions,
-        Downloads(settings.work_dir / "downloads", settings.max_asset_bytes),
+        downloads,
         slots=settings.generate_slots,
         patience_s=settings.patience_s,
         marks=marks,
     )
     books = Books(ledger, window=settings.window, reminder_s=settings.reminder_s)
     sweep = Sweep(ledger, parts.engine, commissions, generate)
-    finish = Finish(ledger, store, settings.work_dir / "finish", marks)
-    orchestration = Worker(
-        client,
-        task_queue=ORCHESTRATION_QUEUE,
-        workflows=WORKFLOWS,
-        workflow_runner=sandbox(),
-        activities=[
-            generate.generate,
-            books.open_film,
-            books.plan_shots,
-            books.report_film,
-            books.report_shot,
-            books.open_gate,
-            books.remind,
-            books.record,
-            sweep.sweep,
-        ],
-        **worker_options(),
-    )
-    cpu = Worker(
-        client,
-        task_queue=CPU_QUEUE,
-        activities=[finish.conform, finish.assemble],
-        max_concurrent_activities=settings.cpu_slots or os.cpu_count() or 1,
-        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=GRACE,
-    )
-    return [orchestration, cpu]
+    return [
+        generate.generate,
+        books.open_film,
+        books.plan_shots,
+        books.report_film,
+        books.report_shot,
+        books.open_gate,
+        books.remind,
+        books.record,
+        sweep.sweep,
+    ]
 
 
 class WorkerOptions(TypedDict):
