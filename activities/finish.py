@@ -2,9 +2,11 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+from pydantic import JsonValue
 from temporalio import activity
 
 from activities.boundary import film_errors
@@ -14,8 +16,8 @@ from activities.presence import heartbeats
 from filmforge.contracts import AssembleOrder, ConformOrder
 from filmforge.cut import Slot, lay_out
 from filmforge.direction import directed
-from filmforge.domain import Asset, Brief, Output, Review
-from filmforge.errors import BadInput
+from filmforge.domain import Asset, Brief, GenerationRequest, Ingredient, Kind, Output, Review
+from filmforge.errors import BadInput, NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.shots import ShotRecord
 from filmforge.media.assemble import Piece, assemble
@@ -23,7 +25,11 @@ from filmforge.media.conform import ConformSpec, conform
 from filmforge.media.probe import probe
 from filmforge.store import AssetStore
 
-FETCHES = 8
+R = TypeVar("R")
+
+AT_ONCE = 8
+# Part of every recipe: raise it when filmforge.media makes other bytes from the same sources.
+EDITION = 1
 
 
 class Finish:
@@ -59,71 +65,123 @@ class Finish:
             records = await asyncio.to_thread(self._ledger.shots.of_film, order.film_id)
             slots = _slots(records, brief)
             kept = [record for record in records if record.shot.shot_id in slots]
-            if not kept:
-                return
-            with tempfile.TemporaryDirectory(dir=self._work_dir) as folder:
-                pieces = await self._pieces(kept, slots, brief.output, Path(folder))
-                film = Path(folder) / "film.mp4"
-                self._marks.reach("assembling", order.film_id)
-                await assemble(pieces, film, Path(folder), brief.output.fps)
-                made = await self._keep(film)
-            self._marks.reach("assembled", order.film_id)
-            await asyncio.to_thread(self._ledger.films.deliver, order.film_id, "film", made)
+            if kept:
+                await self._assemble(order.film_id, kept, slots, brief.output)
 
     async def _conform(self, record: ShotRecord, slot: Slot, output: Output) -> str:
-        if record.video_digest is None:
-            raise BadInput("video", "the shot has no clip yet", "Retry the shot.")
-        speaks = directed(record.shot, record.direction).dialogue and record.audio_digest
-        spec = _spec(slot, output)
-        with tempfile.TemporaryDirectory(dir=self._work_dir) as folder:
-            clip, voice = Path(folder) / "clip", Path(folder) / "voice"
-            piece = Path(folder) / "piece.mov"
-            await self._store.fetch(record.video_digest, clip)
-            if speaks:
-                await self._store.fetch(speaks, voice)
-            self._marks.reach("conforming", record.video_digest)
-            await conform(clip, voice if speaks else None, piece, spec)
-            made = await self._keep(piece)
-        self._marks.reach("conformed", record.video_digest)
+        """The digest of the shot's piece: this one, one made before from the same, or a new one."""
+        recipe = _piece_recipe(record, slot, output)
+        if record.conformed_digest and record.conformed_key == recipe.key:
+            return record.conformed_digest
+        piece = await self._made_before(recipe)
+        if piece is None:
+            piece = await self._make_piece(recipe, _spec(slot, output))
+            self._marks.reach("conformed", recipe.key)
+        shot_id = record.shot.shot_id
         await asyncio.to_thread(
-            self._ledger.shots.conformed,
-            record.film_id,
-            record.shot.shot_id,
-            made,
-            _describe(spec),
+            self._ledger.shots.conformed, record.film_id, shot_id, piece, recipe
         )
-        return made.digest
+        return piece.digest
 
-    async def _pieces(
-        self, records: Sequence[ShotRecord], slots: dict[str, Slot], output: Output, folder: Path
-    ) -> list[Piece]:
-        gate = asyncio.Semaphore(FETCHES)
+    async def _make_piece(self, recipe: GenerationRequest, spec: ConformSpec) -> Asset:
+        with tempfile.TemporaryDirectory(dir=self._work_dir) as folder:
+            sources = {part.role: Path(folder) / part.role for part in recipe.inputs}
+            for part in recipe.inputs:
+                await self._store.fetch(part.digest, sources[part.role])
+            self._marks.reach("conforming", recipe.key)
+            piece = Path(folder) / "piece.mov"
+            await conform(sources["clip"], sources.get("voice"), piece, spec)
+            return await self._keep(piece)
 
-        async def piece(number: int, record: ShotRecord) -> Piece:
-            slot = slots[record.shot.shot_id]
-            path = folder / f"{number:05d}.mov"
-            async with gate:
-                digest = record.conformed_digest
-                if digest is None or record.conformed_spec != _describe(_spec(slot, output)):
-                    digest = await self._conform(record, slot, output)
-                await self._store.fetch(digest, path)
-            return Piece(
-                path=path,
-                frames=slot.frames,
-                transition=slot.transition,
-                overlap_frames=slot.tail,
+    async def _assemble(
+        self, film_id: str, records: Sequence[ShotRecord], slots: dict[str, Slot], output: Output
+    ) -> None:
+        cut = [slots[record.shot.shot_id] for record in records]
+        digests = await _few_at_once(
+            [self._conform(record, slot, output) for record, slot in zip(records, cut, strict=True)]
+        )
+        recipe = _film_recipe(cut, digests, output)
+        film = await self._made_before(recipe)
+        if film is None:
+            film = await self._make_film(cut, digests, output)
+            self._marks.reach("assembled", recipe.key)
+        await asyncio.to_thread(self._ledger.films.deliver, film_id, "film", film, recipe)
+
+    async def _make_film(
+        self, cut: Sequence[Slot], digests: Sequence[str], output: Output
+    ) -> Asset:
+        with tempfile.TemporaryDirectory(dir=self._work_dir) as name:
+            folder = Path(name)
+            paths = [folder / f"{number:05d}.mov" for number in range(len(cut))]
+            await _few_at_once(
+                [self._store.fetch(d, path) for d, path in zip(digests, paths, strict=True)]
             )
+            pieces = [
+                Piece(
+                    path=path,
+                    frames=slot.frames,
+                    transition=slot.transition,
+                    overlap_frames=slot.tail,
+                )
+                for path, slot in zip(paths, cut, strict=True)
+            ]
+            self._marks.reach("assembling", digests[0])
+            await assemble(pieces, folder / "film.mp4", folder, output.fps)
+            return await self._keep(folder / "film.mp4")
 
-        work = [asyncio.create_task(piece(n, record)) for n, record in enumerate(records)]
+    async def _made_before(self, recipe: GenerationRequest) -> Asset | None:
+        """What the same recipe came to before, if the store still has it."""
+        found = await asyncio.to_thread(self._ledger.assets.made_by, recipe.key)
         try:
-            return list(await asyncio.gather(*work))
-        finally:
-            for task in work:
-                task.cancel()
+            present = found and await self._store.size(found.digest) == found.size
+        except NotFound:
+            return None
+        return found if present else None
 
     async def _keep(self, path: Path) -> Asset:
         facts = await asyncio.to_thread(probe, path)
         return asset_of(await self._store.put(path, facts.media_type), facts)
+
+
+async def _few_at_once(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
+    """The results of all work in order, with little of it going on at any time."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Coroutine[Any, Any, R]) -> R:
+        async with gate:
+            return await each
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(each)) for each in work]
+    return [task.result() for task in tasks]
+
+
+def _piece_recipe(record: ShotRecord, slot: Slot, output: Output) -> GenerationRequest:
+    if record.video_digest is None:
+        raise BadInput("video", "the shot has no clip yet", "Retry the shot.")
+    inputs = [Ingredient(role="clip", digest=record.video_digest)]
+    if directed(record.shot, record.direction).dialogue and record.audio_digest:
+        inputs.append(Ingredient(role="voice", digest=record.audio_digest))
+    spec = _spec(slot, output).model_dump(mode="json")
+    return _recipe("conform", {"spec": spec}, inputs)
+
+
+def _film_recipe(cut: Sequence[Slot], digests: Sequence[str], output: Output) -> GenerationRequest:
+    slots: list[JsonValue] = [slot.model_dump(mode="json", exclude={"shot_id"}) for slot in cut]
+    inputs = [Ingredient(role="piece", digest=digest) for digest in digests]
+    return _recipe("assemble", {"cut": slots, "fps": str(output.fps)}, inputs)
+
+
+def _recipe(
+    step: str, parameters: dict[str, JsonValue], inputs: Sequence[Ingredient]
+) -> GenerationRequest:
+    return GenerationRequest(
+        kind=Kind.VIDEO,
+        provider="filmforge",
+        model=f"{step}-{EDITION}",
+        parameters=parameters,
+        inputs=tuple(inputs),
+    )
 
 
 def _slots(records: Sequence[ShotRecord], brief: Brief) -> dict[str, Slot]:
@@ -140,11 +198,4 @@ def _spec(slot: Slot, output: Output) -> ConformSpec:
         frames=slot.frames,
         head_frames=slot.head,
         tail_frames=slot.tail,
-    )
-
-
-def _describe(spec: ConformSpec) -> str:
-    return (
-        f"{spec.width}x{spec.height}@{spec.fps}"
-        f" {spec.frames} head {spec.head_frames} tail {spec.tail_frames}"
     )

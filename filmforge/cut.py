@@ -35,7 +35,7 @@ def lay_out(shots: Sequence[Shot], fps: Fraction) -> list[Slot]:
     lengths = [frames_of(shot.duration, fps) for shot in shots]
     overlaps = [
         _overlap(shot, mine, after, fps)
-        for shot, mine, after in zip(shots, lengths, [*lengths[1:], 0], strict=True)
+        for shot, mine, after in zip(shots, lengths, [*lengths, 0][1:], strict=True)
     ]
     return [
         Slot(
@@ -46,7 +46,7 @@ def lay_out(shots: Sequence[Shot], fps: Fraction) -> list[Slot]:
             transition="crossfade" if after else "cut",
         )
         for shot, length, before, after in zip(
-            shots, lengths, [0, *overlaps[:-1]], overlaps, strict=True
+            shots, lengths, [0, *overlaps][:-1], overlaps, strict=True
         )
     ]
 

@@ -302,9 +302,9 @@ class Direction(Frozen):
 
 
 class Ingredient(Frozen):
-    """An asset that a request is made from: the `frame` of a clip."""
+    """An asset that a request is made from: the frame of a clip, the pieces of a film."""
 
-    role: Literal["frame"]
+    role: Literal["frame", "clip", "voice", "piece"]
     digest: Digest
 
 

@@ -32,9 +32,9 @@ def assets(
     text: Annotated[
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="Words of the prompt.")
     ] = None,
-    character: Annotated[list[str] | None, typer.Option("--character")] = None,
-    landscape: Annotated[list[str] | None, typer.Option("--landscape")] = None,
-    style: Annotated[list[str] | None, typer.Option("--style")] = None,
+    character: Annotated[list[str] | None, typer.Option("--character", help="Repeatable.")] = None,
+    landscape: Annotated[list[str] | None, typer.Option("--landscape", help="Repeatable.")] = None,
+    style: Annotated[list[str] | None, typer.Option("--style", help="Repeatable.")] = None,
     mood: Annotated[str | None, typer.Option("--mood")] = None,
     time_of_day: Annotated[str | None, typer.Option("--time-of-day")] = None,
     shot_type: Annotated[str | None, typer.Option("--shot-type")] = None,

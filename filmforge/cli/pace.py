@@ -38,8 +38,11 @@ class Pace:
             self._samples.popleft()
 
     def left_s(self, now_s: float) -> float | None:
-        """Seconds until all that can go on is done; None while that is unknown."""
-        if not self._samples:
+        """Seconds until every shot that can go on is done; None while that is unknown.
+
+        It is unknown, too, when only the assembly or people are left: their pace is another.
+        """
+        if not self._samples or not self._left:
             return None
         (start_s, start), (_, done) = self._samples[0], self._samples[-1]
         took_s, steps = now_s - start_s, done - start

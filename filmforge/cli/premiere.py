@@ -130,10 +130,8 @@ def compare(memory: Path, film: Film, wall_s: float, body_digest: str) -> str:
     if first.get("body") != body_digest:
         return f"{said}; this run took {wall_s:.1f} s."
     before_s = float(first["wall_s"])
-    return (
-        f"{said}: {wall_s:.1f} s now, {before_s:.1f} s when everything was made "
-        f"({clock(before_s - wall_s)} less)."
-    )
+    less = f" ({clock(before_s - wall_s)} less)" if before_s > wall_s else ""
+    return f"{said}: {wall_s:.1f} s now, {before_s:.1f} s when everything was made{less}."
 
 
 def _remembered(memory: Path) -> dict[str, Any]:

@@ -41,9 +41,15 @@ def retry(
             "--set", metavar="FIELD=VALUE", help="Change a field of the shot; repeatable."
         ),
     ] = None,
-    image: Annotated[str | None, typer.Option("--image", metavar=_MODEL)] = None,
-    video: Annotated[str | None, typer.Option("--video", metavar=_MODEL)] = None,
-    audio: Annotated[str | None, typer.Option("--audio", metavar=_MODEL)] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", metavar=_MODEL, help="Who makes the frame.")
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option("--video", metavar=_MODEL, help="Who makes the clip.")
+    ] = None,
+    audio: Annotated[
+        str | None, typer.Option("--audio", metavar=_MODEL, help="Who speaks.")
+    ] = None,
     state: State = None,
     as_json: AsJson = False,
 ) -> None:

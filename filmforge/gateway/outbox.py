@@ -49,8 +49,8 @@ async def run_outbox(gateway: Gateway, stop: asyncio.Event) -> None:
     await _Outbox(gateway).run(stop)
 
 
-def backoff_s(attempts: int, age: timedelta) -> float:
-    """Seconds to the next attempt: the step by attempts, or by the event's age if that is less.
+def backoff_s(earlier: int, age: timedelta) -> float:
+    """Seconds to the next attempt: by the earlier ones, or by the event's age if that is less.
 
     Attempts alone would punish a delivery that only waited for its turn at a busy receiver.
     """
@@ -58,7 +58,7 @@ def backoff_s(attempts: int, age: timedelta) -> float:
     while by_age < len(BACKOFF_S) - 1 and waited + BACKOFF_S[by_age] <= age.total_seconds():
         waited += BACKOFF_S[by_age]
         by_age += 1
-    step = BACKOFF_S[min(max(attempts - 1, 0), by_age)]
+    step = BACKOFF_S[min(earlier, by_age)]
     return step * (1 + JITTER * secrets.SystemRandom().random())
 
 
@@ -117,11 +117,11 @@ class _Outbox:
             raise
         if problem is None:
             await asyncio.to_thread(events.delivered, event.id)
-            bound.info("outbox.delivered", attempts=delivery.attempts)
+            bound.info("outbox.delivered", attempt=delivery.attempts + 1)
             return
         wait_s = backoff_s(delivery.attempts, now() - event.at)
         await asyncio.to_thread(events.undelivered, delivery, problem, wait_s)
-        bound.warning("outbox.undelivered", attempts=delivery.attempts, problem=problem)
+        bound.warning("outbox.undelivered", attempt=delivery.attempts + 1, problem=problem)
 
     async def _attempt(self, delivery: Delivery) -> str | None:
         turn = self._turns[delivery.url]
@@ -187,12 +187,13 @@ def _body(gateway: Gateway, event: Event) -> str:
 
 def _review_link(gateway: Gateway, event: Event) -> dict[str, Any]:
     """A fresh link to the frame; none when it was decided before the event could be told."""
-    frame = (event.shot_id, event.data.get("digest"))
-    for gate in gateway.ledger.gates.waiting(event.film_id):
-        if (gate.shot_id, gate.digest) == frame:
-            url, expires_at = sign_review(gateway.settings, gate)
-            return {"review_url": url, "expires_at": expires_at.isoformat()}
-    return {"review_url": None, "expires_at": None}
+    gate = gateway.ledger.gates.of_frame(
+        event.film_id, event.shot_id or "", str(event.data.get("digest"))
+    )
+    if gate is None:
+        return {"review_url": None, "expires_at": None}
+    url, expires_at = sign_review(gateway.settings, gate)
+    return {"review_url": url, "expires_at": expires_at.isoformat()}
 
 
 def _outputs(gateway: Gateway, film_id: str) -> Sequence[OutputView]:

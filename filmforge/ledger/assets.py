@@ -89,10 +89,9 @@ def index_asset(tx: Connection, asset: Asset, origin: Origin, tags: Tags) -> Non
         tx.execute(insert(asset_tags), rows)
 
 
-def index_step(tx: Connection, asset: Asset, step: str) -> None:
+def index_step(tx: Connection, asset: Asset, recipe: GenerationRequest) -> None:
     """Put what a step of ours made into the index; it cost nothing and shows many things."""
-    kind = Kind.VIDEO if asset.media_type.startswith("video/") else Kind.IMAGE
-    index_asset(tx, asset, Origin(kind=kind, provider="filmforge", model=step), Tags())
+    index_asset(tx, asset, Origin.of(recipe, 0), Tags())
 
 
 def _pairs(tags: Tags) -> set[tuple[str, str]]:
@@ -120,6 +119,14 @@ class Assets:
             if row is None:
                 raise NotFound(f"there is no asset {digest}")
             return _found(row, _tags_of(tx, [digest]).get(digest, {}))
+
+    def made_by(self, request_key: str) -> Asset | None:
+        """The asset that a request of this key has come to, if it is in the index."""
+        with self._db.read() as tx:
+            row = tx.execute(
+                select(assets).where(assets.c.request_key == request_key).limit(1)
+            ).one_or_none()
+        return _found(row, {}).asset if row else None
 
     def find(self, query: AssetQuery) -> Sequence[FoundAsset]:
         """The assets that match, most reused first, then newest."""

@@ -18,6 +18,7 @@ from filmforge.domain import (
     Execution,
     Film,
     Frozen,
+    GenerationRequest,
     Review,
     Stage,
 )
@@ -151,10 +152,10 @@ class Films:
             record_event(tx, film_id, "film.resumed", stop_after=stop_after)
             return _film(_must_film(tx, film_id))
 
-    def deliver(self, film_id: str, kind: str, made: Asset) -> None:
+    def deliver(self, film_id: str, kind: str, made: Asset, recipe: GenerationRequest) -> None:
         """Record a file that the film was made into; it takes the place of an earlier one."""
         with self._db.write() as tx:
-            index_step(tx, made, "assemble")
+            index_step(tx, made, recipe)
             mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
             values = {"digest": made.digest, "media_type": made.media_type, "at": now()}
             if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:

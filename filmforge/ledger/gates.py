@@ -16,7 +16,7 @@ from filmforge.ledger.tables import audit, commands, gates, shots
 
 
 class Gate(Frozen):
-    """One frame before one person: open, approved, rejected or replaced (by a newer frame)."""
+    """One frame before one person: open, approved, rejected or replaced (not needed any more)."""
 
     gate_id: str
     film_id: str
@@ -84,6 +84,13 @@ class Gates:
                 .order_by(gates.c.opened_at, gates.c.gate_id)
             )
             return [_gate(row) for row in rows]
+
+    def of_frame(self, film_id: str, shot_id: str, digest: str) -> Gate | None:
+        """The open gate of one frame, if it still waits."""
+        mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id, gates.c.digest == digest)
+        with self._db.read() as tx:
+            row = tx.execute(select(gates).where(*mine, gates.c.state == "open")).one_or_none()
+        return _gate(row) if row else None
 
     def decide(
         self,

@@ -214,10 +214,10 @@ class Journal:
         return self._end(key, State.CANCELLED, "cancelled", message, cost, job)
 
     def release(self, key: str, film_id: str) -> None:
-        """Give back the money of a request this film reserved and nobody has sent."""
+        """Give back the money of a request this film reserved and nobody has sent, if any."""
         with self._db.write() as tx:
-            row = _must(tx, key)
-            if row.state == State.RESERVED and row.film_id == film_id:
+            row = _lock(tx, key)
+            if row is not None and row.state == State.RESERVED and row.film_id == film_id:
                 _release(tx, row)
 
     def release_unsent(self, film_id: str) -> None:

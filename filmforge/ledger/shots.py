@@ -6,7 +6,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from filmforge.contracts import ShotPlan
-from filmforge.domain import Asset, Direction, Execution, Frozen, Kind, Review, Shot
+from filmforge.domain import (
+    Asset,
+    Direction,
+    Execution,
+    Frozen,
+    GenerationRequest,
+    Kind,
+    Review,
+    Shot,
+)
 from filmforge.errors import NotFound
 from filmforge.ledger.assets import index_step
 from filmforge.ledger.database import Database, now
@@ -30,7 +39,7 @@ class ShotRecord(Frozen):
     video_digest: str | None
     audio_digest: str | None
     conformed_digest: str | None
-    conformed_spec: str | None
+    conformed_key: str | None
 
     def digest(self, kind: Kind) -> str | None:
         """The digest of the take in use of one kind."""
@@ -117,16 +126,18 @@ class Shots:
             )
             record_event(tx, film_id, "shot.changed", shot_id, **state)
 
-    def conformed(self, film_id: str, shot_id: str, piece: Asset, spec: str) -> None:
-        """The shot has landed: its piece of the film is stored; `spec` says how it was cut."""
+    def conformed(
+        self, film_id: str, shot_id: str, piece: Asset, recipe: GenerationRequest
+    ) -> None:
+        """The shot has landed: its piece of the film is stored; the recipe says how it was made."""
         with self._db.write() as tx:
-            index_step(tx, piece, "conform")
+            index_step(tx, piece, recipe)
             _update_shot(
                 tx,
                 film_id,
                 shot_id,
                 conformed_digest=piece.digest,
-                conformed_spec=spec,
+                conformed_key=recipe.key,
                 reason=None,
                 message=None,
                 execution=Execution.SUCCEEDED,
@@ -180,7 +191,7 @@ def _shot(row: Row[Any]) -> ShotRecord:
         video_digest=row.video_digest,
         audio_digest=row.audio_digest,
         conformed_digest=row.conformed_digest,
-        conformed_spec=row.conformed_spec,
+        conformed_key=row.conformed_key,
     )
 
 

@@ -89,7 +89,7 @@ shots = Table(
     Column("video_digest", String(64)),
     Column("audio_digest", String(64)),
     Column("conformed_digest", String(64)),
-    Column("conformed_spec", String(100)),
+    Column("conformed_key", String(64)),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("film_id", "position"),
 )
@@ -181,7 +181,7 @@ assets = Table(
     Column("duration_s", Float),
     Column("provider", String(64), nullable=False),
     Column("model", String(200), nullable=False),
-    Column("request_key", String(64)),
+    Column("request_key", String(64), index=True),
     Column("prompt", Text, nullable=False),
     Column("cost_micros", BigInteger, nullable=False),
     Column("reuses", Integer, nullable=False, default=0),

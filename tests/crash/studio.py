@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from filmforge.contracts import shot_workflow_id
 from filmforge.domain import Execution, Frozen
 from filmforge.embedded import Child
 from filmforge.engine import connect
@@ -79,6 +80,45 @@ class Studio(World):
             rows = tx.execute(select(journal.c.request_key, journal.c.state)).all()
         return {row.request_key: row.state for row in rows}
 
+    def keys(self, shot_id: str) -> set[str]:
+        """The requests that a shot has made so far."""
+        with self.ledger.db.read() as tx:
+            mine = select(journal.c.request_key).where(journal.c.shot_id == shot_id)
+            return set(tx.execute(mine).scalars())
+
+    def sources(self, key: str) -> list[str]:
+        """Who wrote down the jobs of a request: submit or reconcile."""
+        mine = [entry for entry in self.entries() if entry.request_key == key]
+        return [entry.detail["source"] for entry in mine if entry.state == "accepted"]
+
+    async def until_tried_again(self, film_id: str, shot_id: str) -> None:
+        """Wait until an activity of a shot has failed and is to be begun again."""
+        handle = self.client.get_workflow_handle(shot_workflow_id(film_id, shot_id))
+
+        async def attempts() -> list[int]:
+            told = (await handle.describe()).raw_description.pending_activities
+            return [activity.attempt for activity in told]
+
+        async with asyncio.timeout(30):
+            while max(await attempts(), default=0) < 2:
+                await asyncio.sleep(0.05)
+
+    async def until_charged(self, shot_id: str) -> str:
+        """Wait until the fake has accepted a shot's request; returns its key."""
+        await self.until(lambda: bool(self.keys(shot_id) & set(self.fake.charges()["by_key"])))
+        (key,) = self.keys(shot_id)
+        return key
+
+    async def until_entries(self, count: int) -> None:
+        """Wait until the journal's history is so long."""
+        await self.until(lambda: len(self.entries()) >= count)
+
+    async def until_laid_aside(self, film_id: str, shot_id: str) -> None:
+        """Wait until the film knows that a shot waits for a person."""
+        async with asyncio.timeout(30):
+            while shot_id not in (await self.engine.progress(film_id)).waiting:
+                await asyncio.sleep(0.05)
+
     async def until_state(self, state: str, count: int = 1) -> None:
         """Wait until so many requests stand so."""
         await self.until(lambda: list(self.states().values()).count(state) >= count)
@@ -102,7 +142,7 @@ class Studio(World):
         assert budget.reserved == 0
         assert budget.spent == Decimal(charges["total_usd"])
         facts = await self.fetch_film(film_id)
-        assert (facts.width, facts.height, facts.fps) == (64, 64, FPS)
+        assert (facts.width, facts.height) == (64, 64)
         assert facts.frames == FPS * len(shots)
         assert facts.audio_codec
 

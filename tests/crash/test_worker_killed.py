@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from filmforge.embedded import Servers
 from tests.crash.studio import open_studio, small_film
 from tests.fake_process import FakeServer
 
@@ -15,9 +14,7 @@ POINTS = {
     "reserved": "after the money was reserved",
     "submitting": "before the POST, after `submitting` was written",
     "posted": "between the POST and its record",
-    "accepted": "after the record of the job",
     "polled": "while polling",
-    "ended": "between the last poll and the download",
     "downloaded": "between download and upload",
     "uploaded": "between upload and settling",
     "settled": "between settling and the shot's take",
@@ -38,5 +35,47 @@ async def test_a_worker_killed_at_a_point_pays_once_and_finishes_the_film(
         film_id = await studio.submit(document)
         await studio.trapped()
         await studio.restart_worker()
+        await studio.finish(film_id)
+        await studio.check(film_id, document)
+
+
+async def test_a_worker_killed_inside_the_post_finds_the_job_it_paid_for(
+    fake: FakeServer, tmp_path: Path
+) -> None:
+    document = small_film()
+    fake.set_faults({"fault": "hang", "match": "shot 0"})
+    async with open_studio(fake, tmp_path) as studio:
+        film_id = await studio.submit(document)
+        lost = await studio.until_charged("s000")
+        await studio.kill_worker()
+        await studio.start_worker()
+        await studio.finish(film_id)
+        await studio.check(film_id, document)
+        assert studio.sources(lost) == ["reconcile"]
+
+
+async def test_a_lost_answer_is_found_again_without_a_second_charge(
+    fake: FakeServer, tmp_path: Path
+) -> None:
+    document = small_film()
+    fake.set_faults({"fault": "accept_then_drop", "model": "image-1", "times": 2})
+    async with open_studio(fake, tmp_path) as studio:
+        film_id = await studio.submit(document)
+        await studio.finish(film_id)
+        await studio.check(film_id, document)
+        sources = [source for key in studio.states() for source in studio.sources(key)]
+        assert sorted(sources) == ["reconcile"] * 2 + ["submit"] * 3
+
+
+async def test_a_worker_killed_five_times_at_random_moments_pays_once(
+    fake: FakeServer, tmp_path: Path
+) -> None:
+    chance, document = random.Random(20261121), small_film(shots=4)
+    async with open_studio(fake, tmp_path) as studio:
+        film_id = await studio.submit(document)
+        for _ in range(5):
+            await studio.until_entries(len(studio.entries()) + chance.randint(1, 6))
+            await studio.kill_worker()
+            await studio.start_worker()
         await studio.finish(film_id)
         await studio.check(film_id, document)

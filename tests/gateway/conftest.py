@@ -66,8 +66,7 @@ async def _serve(api: Api) -> None:
                 await asyncio.sleep(0.01)
             port = server.servers[0].sockets[0].getsockname()[1]
             api.ready(app.state.gateway, port, asyncio.get_running_loop())
-            while not api.over.is_set():
-                await asyncio.sleep(0.02)
+            await asyncio.to_thread(api.over.wait)
             server.handle_exit(15, None)
             await serving
     finally:

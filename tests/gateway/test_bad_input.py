@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.gateway.api import Api, film, shot
@@ -150,12 +152,9 @@ def test_a_body_without_end_is_cut_off(api: Api) -> None:
         while True:
             yield b" " * 65_536
 
-    try:
-        answer = api.http.post("/v1/films", content=endless(), headers=JSON)
-    except Exception as error:  # the connection may be closed before the answer is read
-        assert "closed" in str(error) or "reset" in str(error).lower() or "Broken" in str(error)
-    else:
-        told(answer, 413)
+    # The connection is closed under the sender, who may or may not get to read the answer.
+    with suppress(httpx.HTTPError):
+        told(api.http.post("/v1/films", content=endless(), headers=JSON), 413)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])

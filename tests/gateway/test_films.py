@@ -8,6 +8,8 @@ from filmforge.ledger.posting import Claim
 from filmforge.money import parse_money
 from tests.gateway.api import Api, film, shot
 
+RECIPE = GenerationRequest(kind="video", provider="filmforge", model="cut-1", parameters={})
+
 
 def made(
     api: Api, film_id: str, shot_id: str, digest: str, request: GenerationRequest, price: str
@@ -89,7 +91,7 @@ def test_a_film_is_answered_as_the_contract_says(api: Api) -> None:
         film_id, "s1", execution=Execution.FAILED, reason="content_refused", message="No."
     )
     api.ledger.films.deliver(
-        film_id, "film", Asset(digest="b" * 64, media_type="video/mp4", size=1)
+        film_id, "film", Asset(digest="b" * 64, media_type="video/mp4", size=1), RECIPE
     )
     told = api.http.get(f"/v1/films/{film_id}").json()
     assert told["film_id"] == film_id

@@ -125,9 +125,9 @@ def test_a_signal_ends_the_process_in_seconds_with_streams_open(
 
 
 def test_without_a_signing_key_the_process_says_what_to_do(servers: Servers, ledger: Path) -> None:
-    with pytest.raises(AssertionError, match="FILMFORGE_SIGNING_KEY"):
-        with gateway(servers, ledger, FILMFORGE_SIGNING_KEY=""):
-            pass
+    broken = gateway(servers, ledger, FILMFORGE_SIGNING_KEY="")
+    with pytest.raises(AssertionError, match="FILMFORGE_SIGNING_KEY"), broken:
+        pass
 
 
 def test_while_temporal_is_away_films_are_kept_and_the_gateway_says_so(

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from standardwebhooks.webhooks import Webhook
 
-from filmforge.domain import Asset, Execution
+from filmforge.domain import Asset, Execution, GenerationRequest
 from filmforge.errors import ServiceUnavailable
 from filmforge.gateway import outbox
 from filmforge.gateway.outbox import BACKOFF_S, backoff_s, run_outbox
@@ -26,6 +26,8 @@ from filmforge.ledger.database import now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.tables import deliveries, events
 from tests.gateway.studio import SIGNING_KEY, Studio, open_studio
+
+RECIPE = GenerationRequest(kind="video", provider="filmforge", model="cut-1", parameters={})
 
 
 class Receiver:
@@ -149,7 +151,7 @@ async def test_a_finished_film_is_told_with_its_files_and_its_costs(
     studio.film(callback_url=receiver.url)
     studio.frame("attic", "a" * 64)
     made = Asset(digest="c" * 64, media_type="video/mp4", size=9, width=1280, height=720)
-    studio.ledger.films.deliver("attic", "film", made)
+    studio.ledger.films.deliver("attic", "film", made, RECIPE)
     studio.ledger.films.set("attic", Execution.SUCCEEDED)
     async with running(studio):
         await until(lambda: delivered(studio))
@@ -348,8 +350,8 @@ async def test_a_signing_key_that_cannot_sign_is_said_at_the_start(
 
 def test_the_wait_grows_with_attempts_but_not_beyond_the_age_of_the_event():
     ages = [timedelta(seconds=sum(BACKOFF_S[:n])) for n in range(len(BACKOFF_S) + 2)]
-    steps = [backoff_s(n + 1, age) for n, age in enumerate(ages)]
+    steps = [backoff_s(n, age) for n, age in enumerate(ages)]
     for step, base in zip(steps, (*BACKOFF_S, BACKOFF_S[-1], BACKOFF_S[-1]), strict=True):
         assert base <= step <= base * 1.2
-    assert backoff_s(1, timedelta(days=2)) <= BACKOFF_S[0] * 1.2
+    assert backoff_s(0, timedelta(days=2)) <= BACKOFF_S[0] * 1.2
     assert backoff_s(40, timedelta(seconds=60)) <= BACKOFF_S[2] * 1.2

@@ -181,7 +181,7 @@ def test_a_picture_that_is_too_large_is_refused_while_it_arrives(api: Api, film_
 @pytest.fixture
 def web(png: bytes) -> Iterator[str]:
     class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name is the library's
+        def do_GET(self) -> None:
             if self.path == "/moved":
                 self.send_response(302)
                 self.send_header("Location", "/panel.png")

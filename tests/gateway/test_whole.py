@@ -25,10 +25,12 @@ async def gateway(world: World) -> AsyncIterator[httpx.AsyncClient]:
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, headers=HEADERS, trust_env=False) as http:
-        yield http
-    server.handle_exit(15, None)
-    await serving
+    try:
+        async with httpx.AsyncClient(base_url=url, headers=HEADERS, trust_env=False) as http:
+            yield http
+    finally:
+        server.handle_exit(15, None)
+        await serving
 
 
 async def until(http: httpx.AsyncClient, film_id: str, execution: str) -> dict[str, Any]:
@@ -87,8 +89,10 @@ async def test_a_cancelled_film_is_resumed_and_pays_nothing_twice(world: World) 
         await until(http, film_id, "cancelled")
         resumed = await http.post(f"/v1/films/{film_id}/resume")
         assert resumed.status_code == 202, resumed.text
-        told = await until(http, film_id, "running")
-        assert len(told["gates"]) == 2
+        async with asyncio.timeout(30):
+            while len((await world.engine.progress(film_id)).waiting) < 2:  # noqa: ASYNC110 - it is the worker's
+                await asyncio.sleep(0.05)
+        assert len((await http.get(f"/v1/films/{film_id}")).json()["gates"]) == 2
         for shot in ("s000", "s001"):
             answer = await http.post(f"/v1/films/{film_id}/shots/{shot}/skip")
             assert answer.status_code == 202, answer.text

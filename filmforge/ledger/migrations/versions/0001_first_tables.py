@@ -30,6 +30,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_assets")),
     )
+    with op.batch_alter_table("assets", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_assets_request_key"), ["request_key"], unique=False)
+
     op.create_table(
         "budgets",
         sa.Column("scope", sa.String(length=100), nullable=False),
@@ -218,7 +221,7 @@ def upgrade() -> None:
         sa.Column("video_digest", sa.String(length=64), nullable=True),
         sa.Column("audio_digest", sa.String(length=64), nullable=True),
         sa.Column("conformed_digest", sa.String(length=64), nullable=True),
-        sa.Column("conformed_spec", sa.String(length=100), nullable=True),
+        sa.Column("conformed_key", sa.String(length=64), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["film_id"], ["films.film_id"], name=op.f("fk_shots_film_id")),
         sa.PrimaryKeyConstraint("film_id", "shot_id", name=op.f("pk_shots")),
@@ -347,4 +350,7 @@ def downgrade() -> None:
     op.drop_table("films")
     op.drop_table("commands")
     op.drop_table("budgets")
+    with op.batch_alter_table("assets", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_assets_request_key"))
+
     op.drop_table("assets")

@@ -1,0 +1,192 @@
+"""Direction: what people ask of a shot becomes the request a provider is sent."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from filmforge.direction import DEFAULT_PROVIDERS, directed, model_ref, request_for, tags_of
+from filmforge.domain import Brief, Direction, GenerationRequest, Kind, Shot
+from filmforge.errors import BadInput
+from filmforge.providers.base import Model, Price, Unit
+
+FRAME = "ab" * 32
+EVERYTHING = frozenset(
+    {
+        "prompt", "negative_prompt", "width", "height", "shot_type", "mood", "time_of_day",
+        "characters", "landscapes", "styles", "fps", "duration", "camera", "text", "voice",
+    }
+)  # fmt: skip
+
+
+def _shot(**changes: Any) -> Shot:
+    values = {
+        "shot_id": "s0",
+        "shot_type": "wide",
+        "enhanced_prompt": "an attic",
+        "negative_prompt": "people",
+        "duration": "2.50",
+        "dialogue": "It was here.",
+        "characters": ["Mira", "Jon"],
+        "mood": "tense",
+        "camera": "slow push in",
+        "seed": 100,
+    }
+    return Shot.model_validate({**values, **changes})
+
+
+def _model(parameters: frozenset[str] = EVERYTHING, takes_seed: bool = True) -> Model:
+    price = Price(usd=Decimal("0.01"), unit=Unit.ITEM, source="test", read_on=date(2026, 1, 1))
+    return Model(
+        id="m", kind=Kind.IMAGE, parameters=parameters, price=price, takes_seed=takes_seed
+    )
+
+
+def _request(
+    shot: Shot | None = None,
+    direction: Direction | None = None,
+    kind: Kind = Kind.IMAGE,
+    model: Model | None = None,
+    film: Brief | None = None,
+) -> GenerationRequest:
+    frame = FRAME if kind == Kind.VIDEO else None
+    return request_for(
+        film or Brief(), shot or _shot(), direction or Direction(), kind, model or _model(), frame
+    )
+
+
+def _asked(**changes: JsonValue) -> Direction:
+    return Direction(changes=changes)
+
+
+def test_a_shot_nobody_directed_stays_as_it_is() -> None:
+    assert directed(_shot(), Direction()) == _shot()
+
+
+def test_changes_replace_fields_and_leave_the_others() -> None:
+    changed = directed(_shot(), _asked(mood="calm", duration=3, characters=["Ada"]))
+    assert (changed.mood, changed.duration, changed.characters) == ("calm", Decimal(3), ("Ada",))
+    assert changed.enhanced_prompt == "an attic"
+
+
+@pytest.mark.parametrize(
+    "name", ["shot_id", "shot_number", "scene_id", "providers", "transition", "promt"]
+)
+def test_fields_that_tie_a_shot_to_its_film_cannot_be_changed(name: str) -> None:
+    with pytest.raises(BadInput, match=rf"changes\.{name}: cannot be changed") as caught:
+        directed(_shot(), _asked(**{name: "x"}))
+    assert caught.value.field == f"changes.{name}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"duration": 0}, "changes.duration"),
+        ({"enhanced_prompt": ""}, "changes.enhanced_prompt"),
+        ({"seed": -1}, "changes.seed"),
+        ({"characters": ["ok", "a\x00b"]}, "changes.characters.1"),
+    ],
+)
+def test_a_change_that_breaks_a_limit_is_refused_by_its_field(
+    changes: dict[str, JsonValue], field: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        directed(_shot(), _asked(**changes))
+    assert caught.value.field == field
+
+
+def test_a_reviewers_note_changes_the_prompt_and_a_retake_the_seed() -> None:
+    first = _request()
+    noted = _request(direction=Direction(notes=("warmer light", " "), retakes=2))
+    assert noted.parameters["prompt"] == "an attic\nDirector's note: warmer light"
+    assert (first.seed, noted.seed) == (100, 102)
+    assert noted.key != first.key
+
+
+def test_a_rejection_without_words_still_asks_for_another_picture() -> None:
+    assert _request(direction=Direction(retakes=1)).key != _request().key
+
+
+def test_the_seed_stays_a_seed_when_it_moves_past_the_last_one() -> None:
+    assert _request(_shot(seed=2**31 - 1), Direction(retakes=1)).seed == 0
+
+
+def test_a_shot_without_a_seed_gets_one_of_its_words_always_the_same() -> None:
+    plain = _request(_shot(seed=None))
+    assert plain.seed == _request(_shot(seed=None, shot_id="elsewhere")).seed
+    assert plain.seed != _request(_shot(seed=None, negative_prompt="rain")).seed
+
+
+def test_a_changed_seed_is_taken_as_given() -> None:
+    assert _request(direction=_asked(seed=5)).seed == 5
+
+
+def test_a_model_that_takes_no_seed_gets_none() -> None:
+    assert _request(model=_model(takes_seed=False)).seed is None
+
+
+def test_only_parameters_that_the_model_takes_enter_the_request() -> None:
+    known = _model(frozenset({"prompt", "mood"}))
+    request = _request(model=known)
+    assert request.parameters == {"prompt": "an attic", "mood": "tense"}
+    assert _request(_shot(camera="static", time_of_day="dawn"), model=known).key == request.key
+
+
+def test_parameters_that_say_nothing_are_left_out() -> None:
+    request = _request(_shot(negative_prompt="", mood=None, characters=[]))
+    assert not {"negative_prompt", "mood", "characters"} & set(request.parameters)
+
+
+def test_a_clip_is_made_of_its_frame_its_time_and_its_camera() -> None:
+    film = Brief.model_validate({"output": {"fps": "24000/1001", "width": 640, "height": 360}})
+    clip = _request(kind=Kind.VIDEO, film=film)
+    assert [(part.role, part.digest) for part in clip.inputs] == [("frame", FRAME)]
+    wanted = {"fps": "24000/1001", "duration": "2.5", "camera": "slow push in", "width": 640}
+    assert wanted.items() <= clip.parameters.items()
+
+
+def test_a_voice_speaks_the_dialogue_as_the_first_character() -> None:
+    voice = _request(kind=Kind.AUDIO)
+    assert voice.parameters == {"text": "It was here.", "voice": "Mira", "mood": "tense"}
+    assert _request(_shot(characters=[]), kind=Kind.AUDIO).parameters["voice"] == "narrator"
+
+
+def test_equal_shots_of_different_films_make_the_same_request() -> None:
+    one = _request(_shot(shot_id="a", shot_number=1, scene_id="x"), film=Brief(title="One"))
+    other = _request(_shot(shot_id="b", transition="crossfade"), film=Brief(title="Other"))
+    assert one.key == other.key
+
+
+def _providers(level: str) -> dict[str, str]:
+    return {"image": f"{level}:m"}
+
+
+def test_a_direction_overrules_the_shot_the_shot_the_film_and_the_film_the_default() -> None:
+    levels = ["direction", "shot", "film", "preview"]
+    for without in range(4):
+        given = levels[without:]
+        film = Brief.model_validate({"providers": _providers("film") if "film" in given else {}})
+        shot = _shot(providers=_providers("shot") if "shot" in given else {})
+        told = {"providers": _providers("direction") if "direction" in given else {}}
+        provider, _ = model_ref(film, shot, Direction.model_validate(told), Kind.IMAGE)
+        assert provider == given[0]
+
+
+def test_a_choice_for_one_kind_leaves_the_other_kinds_to_the_default() -> None:
+    film = Brief.model_validate({"providers": _providers("fal")})
+    ref = ":".join(model_ref(film, _shot(), Direction(), Kind.VIDEO))
+    assert ref == DEFAULT_PROVIDERS.video
+
+
+def test_an_asset_is_found_by_what_its_shot_shows() -> None:
+    tags = tags_of(_shot(landscapes=["attic"], styles=["ink"], time_of_day="dawn"))
+    assert tags.model_dump() == {
+        "characters": ("Mira", "Jon"),
+        "landscapes": ("attic",),
+        "styles": ("ink",),
+        "mood": "tense",
+        "time_of_day": "dawn",
+        "shot_type": "wide",
+    }
