@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from filmforge.contracts import shot_workflow_id
@@ -95,13 +96,11 @@ class Studio(World):
         """Wait until an activity of a shot has failed and is to be begun again."""
         handle = self.client.get_workflow_handle(shot_workflow_id(film_id, shot_id))
 
-        async def attempts() -> list[int]:
+        async def again() -> bool:
             told = (await handle.describe()).raw_description.pending_activities
-            return [activity.attempt for activity in told]
+            return any(activity.attempt > 1 for activity in told)
 
-        async with asyncio.timeout(30):
-            while max(await attempts(), default=0) < 2:
-                await asyncio.sleep(0.05)
+        await self._until_told(again)
 
     async def until_charged(self, shot_id: str) -> str:
         """Wait until the fake has accepted a shot's request; returns its key."""
@@ -115,13 +114,20 @@ class Studio(World):
 
     async def until_laid_aside(self, film_id: str, shot_id: str) -> None:
         """Wait until the film knows that a shot waits for a person."""
-        async with asyncio.timeout(30):
-            while shot_id not in (await self.engine.progress(film_id)).waiting:
-                await asyncio.sleep(0.05)
+
+        async def waits() -> bool:
+            return shot_id in (await self.engine.progress(film_id)).waiting
+
+        await self._until_told(waits)
 
     async def until_state(self, state: str, count: int = 1) -> None:
         """Wait until so many requests stand so."""
         await self.until(lambda: list(self.states().values()).count(state) >= count)
+
+    async def _until_told(self, look: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(30):
+            while not await look():  # noqa: ASYNC110 - it is Temporal's
+                await asyncio.sleep(0.05)
 
     async def fetch_film(self, film_id: str) -> MediaFacts:
         """What the delivered film is, looked at as bytes from the store."""
@@ -187,12 +193,7 @@ def _worker(settings: Settings, folder: Path, trap: str, trap_file: Path) -> Chi
     ready_file = settings.ready_file
     environment = {
         **os.environ,
-        "FILMFORGE_DATABASE_URL": settings.database_url.get_secret_value(),
-        "FILMFORGE_WORK_DIR": str(settings.work_dir),
-        "FILMFORGE_READY_FILE": str(ready_file),
-        "FILMFORGE_FAKE_URL": settings.fake_url,
-        "FILMFORGE_FAKE_SUBMIT_TIMEOUT_S": str(settings.fake_submit_timeout_s),
-        "FILMFORGE_FAKE_LISTING_LAG_S": str(settings.fake_listing_lag_s),
+        **_environment(settings),
         "TRAP_POINT": trap,
         "TRAP_FILE": str(trap_file),
         "PYTHONUNBUFFERED": "1",
@@ -203,3 +204,14 @@ def _worker(settings: Settings, folder: Path, trap: str, trap_file: Path) -> Chi
 
     command = [sys.executable, "-m", "tests.crash.worker"]
     return Child("worker", command, environment, folder / "worker.log", ready, directory=ROOT)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What was chosen for this studio; the servers' addresses are in the environment already."""
+    told = {}
+    for name in settings.model_fields_set:
+        if Settings.model_fields[name].validation_alias is None:
+            value = getattr(settings, name)
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+            told[f"FILMFORGE_{name.upper()}"] = str(plain)
+    return told

@@ -1,0 +1,71 @@
+"""Shots: both axes, what is asked of them, and what the film needs to know."""
+
+import pytest
+
+from filmforge.domain import Direction, Execution, Kind, Review
+from filmforge.errors import NotFound
+from filmforge.ledger import Ledger
+from tests.ledger.conftest import add_film, asset, digest
+
+
+@pytest.fixture(autouse=True)
+def attic(ledger: Ledger) -> None:
+    add_film(ledger, shots=5)
+
+
+def test_a_shot_that_is_not_known_is_not_found(ledger: Ledger) -> None:
+    for film, shot in (("attic", "s9"), ("nowhere", "s0")):
+        with pytest.raises(NotFound, match=shot):
+            ledger.shots.read(film, shot)
+
+
+def test_one_axis_moves_without_the_other(ledger: Ledger) -> None:
+    ledger.shots.set("attic", "s0", execution=Execution.RUNNING)
+    ledger.shots.set("attic", "s0", review=Review.WFA)
+    shot = ledger.shots.read("attic", "s0")
+    assert (shot.execution, shot.review) == (Execution.RUNNING, Review.WFA)
+
+
+def test_a_reason_goes_when_the_state_that_had_it_goes(ledger: Ledger) -> None:
+    ledger.shots.set("attic", "s0", execution=Execution.FAILED, reason="x", message="It broke.")
+    ledger.shots.set("attic", "s0", execution=Execution.RUNNING)
+    shot = ledger.shots.read("attic", "s0")
+    assert (shot.reason, shot.message) == (None, None)
+
+
+def test_a_directed_shot_is_to_be_made_again_as_a_new_wish(ledger: Ledger) -> None:
+    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), "spec")
+    direction = Direction(notes=("warmer",), retakes=1, replaced={Kind.AUDIO: digest("voice")})
+    ledger.shots.direct("attic", "s0", direction, Review.RETAKE)
+    shot = ledger.shots.read("attic", "s0")
+    assert (shot.direction, shot.attempt) == (direction, 1)
+    assert (shot.execution, shot.review) == (Execution.QUEUED, Review.RETAKE)
+    assert shot.conformed_digest is None
+
+
+def test_the_plan_names_the_shots_asked_for_in_film_order(ledger: Ledger) -> None:
+    plans = ledger.shots.plan("attic", [3, 1])
+    assert [(plan.shot_id, plan.position) for plan in plans] == [("s1", 1), ("s3", 3)]
+
+
+def test_the_plan_knows_what_is_finished_left_out_uploaded_and_spoken(ledger: Ledger) -> None:
+    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), "spec")
+    ledger.shots.set("attic", "s1", review=Review.OMITTED)
+    ledger.shots.direct("attic", "s2", Direction(replaced={Kind.VIDEO: digest("clip")}))
+    ledger.shots.direct("attic", "s3", Direction(changes={"dialogue": "Here."}))
+    ledger.shots.direct("attic", "s4", Direction(changes={"dialogue": "  "}))
+    plans = ledger.shots.plan("attic", range(5))
+    assert [plan.finished for plan in plans] == [True, False, False, False, False]
+    assert [plan.omitted for plan in plans] == [False, True, False, False, False]
+    assert [plan.own_clip for plan in plans] == [False, False, True, False, False]
+    assert [plan.has_dialogue for plan in plans] == [False, False, False, True, False]
+
+
+def test_the_shots_of_a_film_come_in_pages(ledger: Ledger) -> None:
+    page = ledger.shots.of_film("attic", start=2, count=2)
+    assert [shot.shot.shot_id for shot in page] == ["s2", "s3"]
+
+
+def test_the_tally_counts_by_review_state(ledger: Ledger) -> None:
+    ledger.shots.set("attic", "s0", review=Review.DONE)
+    assert ledger.shots.tally("attic") == {"done": 1, "ready": 4}
