@@ -30,6 +30,8 @@ def directed(shot: Shot, direction: Direction) -> Shot:
 
     Raises BadInput naming the field when a change cannot be made.
     """
+    if not direction.changes:
+        return shot
     for name in direction.changes:
         if name in FIXED_FIELDS or name not in Shot.model_fields:
             raise BadInput(f"changes.{name}", "cannot be changed", "Change a creative field.")

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -60,7 +61,7 @@ def test_transitions_fit_and_meet_whatever_the_shots(
     for slot in slots:
         assert slot.head + slot.tail <= slot.frames
         assert (slot.transition == "crossfade") == (slot.tail > 0)
-    for slot, following in zip(slots, slots[1:], strict=False):
+    for slot, following in pairwise(slots):
         assert slot.tail == following.head <= min(slot.frames, following.frames) // 2
 
 

@@ -39,9 +39,7 @@ def _shot(**changes: Any) -> Shot:
 
 def _model(parameters: frozenset[str] = EVERYTHING, takes_seed: bool = True) -> Model:
     price = Price(usd=Decimal("0.01"), unit=Unit.ITEM, source="test", read_on=date(2026, 1, 1))
-    return Model(
-        id="m", kind=Kind.IMAGE, parameters=parameters, price=price, takes_seed=takes_seed
-    )
+    return Model(id="m", kind=Kind.IMAGE, parameters=parameters, price=price, takes_seed=takes_seed)
 
 
 def _request(

@@ -148,7 +148,8 @@ def test_a_prompt_of_spaces_is_no_prompt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [(2, "2"), (2.5, "2.5"), ("0.001", "0.001"), ("1.2e2", "120"), (120, "120")]
+    ("given", "seconds"),
+    [(2, "2"), (2.5, "2.5"), ("0.001", "0.001"), ("1.2e2", "120"), (120, "120")],
 )
 def test_a_duration_is_an_exact_number_of_seconds(given: Any, seconds: str) -> None:
     shot = Shot.model_validate(_shot(duration=given))

@@ -67,6 +67,11 @@ def film_document(shots: int = 3, **changes: Any) -> dict[str, Any]:
     }
 
 
+def own_size(width: int) -> dict[str, int]:
+    """An output whose pieces no other test has made: a film of known pieces is not joined again."""
+    return {"width": width, "height": 64, "fps": 12}
+
+
 class World:
     """What a test drives: submit films, wait for conditions, look at the ledger and charges."""
 
@@ -80,10 +85,14 @@ class World:
 
     async def submit(self, document: dict[str, Any]) -> str:
         """Keep a film and start it; returns its id."""
+        film_id = await asyncio.to_thread(self.keep, document)
+        await self.engine.start_film(film_id)
+        return film_id
+
+    def keep(self, document: dict[str, Any]) -> str:
+        """Keep a film without starting it; returns its id."""
         film: Film = read_film(document)
-        record, _ = await asyncio.to_thread(self.ledger.films.create, film, Decimal(10))
-        await self.engine.start_film(record.film_id)
-        return record.film_id
+        return self.ledger.films.create(film, Decimal(10))[0].film_id
 
     async def finish(self, film_id: str, timeout_s: float = 60) -> Progress:
         """Wait until the film's workflow has ended."""

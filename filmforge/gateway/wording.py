@@ -11,14 +11,15 @@ from filmforge.domain import Film, Frozen
 MAX_ERRORS = 50
 MAX_NAME_CHARS = 60
 
+_IDENTIFIER = "Use 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first."
 _REMEDIES = {
     "budget_usd": 'Write an amount of US dollars such as "12.50".',
     "limit_usd": 'Write an amount of US dollars such as "12.50".',
     "duration": "Give a number of seconds such as 2.5.",
     "fps": 'Give 24, or "24000/1001" for a fraction.',
-    "film_id": "Use 1 to 64 letters, digits, dots, dashes or underscores; begin with no sign.",
-    "shot_id": "Use 1 to 64 letters, digits, dots, dashes or underscores; begin with no sign.",
-    "scene_id": "Use 1 to 64 letters, digits, dots, dashes or underscores; begin with no sign.",
+    "film_id": _IDENTIFIER,
+    "shot_id": _IDENTIFIER,
+    "scene_id": _IDENTIFIER,
 }
 _WANTED = {
     "string_type": "a string",

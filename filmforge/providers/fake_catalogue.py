@@ -41,6 +41,9 @@ MODELS = {
 }
 
 
+_SECONDS = TypeAdapter[Decimal](Seconds)
+
+
 def price_of(request: GenerationRequest) -> Money:
     """What a request costs, in US dollars. Raises BadInput naming the model or the parameter."""
     model = MODELS.get(request.model)
@@ -71,7 +74,7 @@ def _words(request: GenerationRequest, name: str) -> str:
 
 def _duration(request: GenerationRequest) -> Decimal:
     try:
-        return TypeAdapter[Decimal](Seconds).validate_python(request.parameters.get("duration"))
+        return _SECONDS.validate_python(request.parameters.get("duration"))
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise BadInput("duration", problem, 'Give seconds such as "2.5".') from None

@@ -2,11 +2,16 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
 
 from filmforge.domain import Asset, Execution, GenerationRequest, Kind, Tags, read_film
 from filmforge.ledger.posting import Claim
 from filmforge.money import parse_money
 from tests.gateway.api import Api, film, shot
+
+DIGEST = "a" * 64
 
 RECIPE = GenerationRequest(kind="video", provider="filmforge", model="cut-1", parameters={})
 
@@ -82,55 +87,64 @@ def test_a_film_that_ended_is_not_started_by_sending_it_again(api: Api) -> None:
     assert not api.runs(document["film_id"])
 
 
-def test_a_film_is_answered_as_the_contract_says(api: Api) -> None:
+@pytest.fixture
+def attic(api: Api) -> dict[str, Any]:
+    """The answer for a film with a take, a gate, a shot in trouble and an output."""
     film_id = api.submitted(budget_usd="5", title="Attic", approval={"frames": "required"})
-    digest = "a" * 64
-    made(api, film_id, "s0", digest, image(film_id), "0.003")
-    api.ledger.gates.open(film_id, "s0", digest)
+    made(api, film_id, "s0", DIGEST, image(film_id), "0.003")
+    api.ledger.gates.open(film_id, "s0", DIGEST)
     api.ledger.shots.set(
         film_id, "s1", execution=Execution.FAILED, reason="content_refused", message="No."
     )
-    api.ledger.films.deliver(
-        film_id, "film", Asset(digest="b" * 64, media_type="video/mp4", size=1), RECIPE
-    )
-    told = api.http.get(f"/v1/films/{film_id}").json()
-    assert told["film_id"] == film_id
-    assert told["title"] == "Attic"
-    assert told["execution"] in ("queued", "running")
-    assert told["reason"] is None
-    assert told["budget"] == {
+    cut = Asset(digest="b" * 64, media_type="video/mp4", size=1)
+    api.ledger.films.deliver(film_id, "film", cut, image("the cut"))
+    told: dict[str, Any] = api.http.get(f"/v1/films/{film_id}").json()
+    return told
+
+
+def test_a_film_tells_where_it_stands_and_what_it_cost(attic: dict[str, Any]) -> None:
+    assert attic["title"] == "Attic"
+    assert attic["execution"] in ("queued", "running")
+    assert attic["reason"] is None
+    assert attic["progress"] == {"wfa": 1, "ready": 1}
+    assert attic["budget"] == {
         "limit_usd": "5.00",
         "reserved_usd": "0.00",
         "spent_usd": "0.003",
         "saved_usd": "0.00",
     }
-    assert told["progress"] == {"wfa": 1, "ready": 1}
-    first, second = told["shots"]
+
+
+def test_a_shot_is_told_on_both_axes_with_its_takes(api: Api, attic: dict[str, Any]) -> None:
+    first, second = attic["shots"]
     assert (first["shot_id"], first["execution"], first["review"]) == ("s0", "running", "wfa")
+    assert (second["needs_attention"], second["reason"]) == (True, "content_refused")
+    assert (second["message"], second["position"]) == ("No.", 1)
     (take,) = first["takes"]
     url = take.pop("url")
     assert url.startswith(api.settings.s3_endpoint)
-    assert digest in url
+    assert DIGEST in url
     assert take == {
         "take": 1,
         "kind": "image",
         "provider": "fake",
         "model": "image-1",
-        "request_key": image(film_id).key,
-        "digest": digest,
+        "request_key": image(attic["film_id"]).key,
+        "digest": DIGEST,
         "cost_usd": "0.003",
         "reused": False,
         "note": "warmer",
     }
-    assert (second["needs_attention"], second["reason"]) == (True, "content_refused")
-    assert (second["message"], second["position"]) == ("No.", 1)
-    (gate,) = told["gates"]
-    assert (gate["shot_id"], gate["digest"]) == ("s0", digest)
+
+
+def test_a_film_tells_its_open_gates_and_its_outputs(attic: dict[str, Any]) -> None:
+    (gate,) = attic["gates"]
+    assert (gate["shot_id"], gate["digest"]) == ("s0", DIGEST)
     assert "/review/" in gate["review_url"]
     assert gate["expires_at"].endswith("Z")
-    (output,) = told["outputs"]
+    (output,) = attic["outputs"]
     assert (output["kind"], output["media_type"]) == ("film", "video/mp4")
-    assert f"{film_id}.mp4" in output["url"]
+    assert f"{attic['film_id']}.mp4" in output["url"]
 
 
 def test_films_are_listed_newest_first(api: Api) -> None:

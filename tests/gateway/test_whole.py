@@ -48,7 +48,8 @@ async def test_a_film_is_submitted_followed_and_fetched(world: World) -> None:
         before = (await http.post("/v1/estimates", json=document)).json()
         film_id = (await http.post("/v1/films", json=document)).json()["film_id"]
         names = []
-        async with http.stream("GET", f"/v1/films/{film_id}/events", timeout=60) as stream:
+        path = f"/v1/films/{film_id}/events"
+        async with asyncio.timeout(60), http.stream("GET", path, timeout=60) as stream:
             async for line in stream.aiter_lines():
                 if line.startswith("event: "):
                     names.append(line.removeprefix("event: "))

@@ -8,7 +8,7 @@ import pytest
 from filmforge.domain import Asset, Execution, Film, Review, Stage, read_film
 from filmforge.errors import Conflict, NotFound
 from filmforge.ledger import Ledger
-from tests.ledger.conftest import add_film, asset, at_once
+from tests.ledger.conftest import add_film, asset, at_once, request
 
 
 def _film(**changes: Any) -> Film:
@@ -98,7 +98,7 @@ def test_no_late_news_revives_a_cancelled_film(ledger: Ledger, news: Execution) 
 
 def test_a_cancelled_film_takes_its_unfinished_shots_with_it(ledger: Ledger) -> None:
     add_film(ledger)
-    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), "spec")
+    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), request("piece"))
     ledger.films.set("attic", Execution.CANCELLED)
     states = [shot.execution for shot in ledger.shots.of_film("attic")]
     assert states == [Execution.SUCCEEDED, Execution.CANCELLED]
@@ -137,7 +137,7 @@ def test_a_film_made_again_takes_the_place_of_the_earlier_one(ledger: Ledger) ->
     add_film(ledger)
     old, new = (asset(name, "video/mp4") for name in ("old", "new"))
     for made in (old, new, new):
-        ledger.films.deliver("attic", "film", made)
+        ledger.films.deliver("attic", "film", made, request("cut"))
     assert ledger.films.outputs("attic") == [("film", new.digest, "video/mp4")]
     assert isinstance(ledger.assets.read(old.digest).asset, Asset)
 

@@ -92,7 +92,7 @@ def test_a_lower_limit_stops_only_new_spending(ledger: Ledger) -> None:
     ledger.set_budget("attic", Decimal("0.5"), "ada")
     ledger.journal.succeed(KEY, asset(), Tags(), None)
     assert _money(ledger) == (0, 1)
-    with pytest.raises(BudgetExceeded, match="0.00 USD is free"):
+    with pytest.raises(BudgetExceeded, match=r"0\.00 USD is free"):
         ledger.journal.reserve(request("another"), Decimal("0.000001"), claim())
 
 
@@ -358,9 +358,7 @@ def test_a_request_is_wanted_elsewhere_while_a_film_that_joined_it_goes_on(
     assert ledger.journal.wanted_elsewhere(KEY, "attic")
 
 
-@pytest.mark.parametrize(
-    "state", [Execution.CANCELLING, Execution.CANCELLED, Execution.SUCCEEDED]
-)
+@pytest.mark.parametrize("state", [Execution.CANCELLING, Execution.CANCELLED, Execution.SUCCEEDED])
 def test_a_film_that_ended_wants_nothing_any_more(ledger: Ledger, state: Execution) -> None:
     add_film(ledger, "harbour")
     _accepted(ledger)

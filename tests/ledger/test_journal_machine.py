@@ -17,22 +17,24 @@ from filmforge.ledger.tables import budgets, charges, journal
 from filmforge.money import from_micros, to_micros
 from tests.ledger.conftest import add_film, asset, claim, job, passing_ledger, request
 
-FILMS = ("attic", "harbour", "woods")
-KEYS = ("lamp", "door", "chest")
+FILMS = ("attic", "harbour")
 STOPPED = ("cancelling", "cancelled")
 
 films = st.sampled_from(FILMS)
-keys = st.sampled_from(KEYS)
+slots = st.sampled_from((0, 1))
 shots = st.sampled_from(("s0", "s1"))
 wishes = st.sampled_from(("first", "second", "third"))
 estimates = st.integers(0, 3_000_000).map(from_micros)
 costs = st.none() | st.integers(0, 4_000_000).map(from_micros)
 jobs = st.sampled_from(("job-1", "job-2")).map(job)
-late = st.none() | jobs
+about = st.sampled_from(("any", "the job", "another job"))
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """Three films with little money, three requests, and everybody's calls in any order."""
+    """Two films with little money, requests, and everybody's calls in any order.
+
+    Two requests are in hand at a time; one that succeeded makes room for a new one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,11 +42,17 @@ class JournalMachine(RuleBasedStateMachine):
         self.ledger = self.stack.enter_context(passing_ledger())
         self.journal = self.ledger.journal
         self.paid: dict[str, int] = {}
+        self.prompts = ["lamp", "door"]
         for film in FILMS:
             add_film(self.ledger, film, budget="5")
 
     def teardown(self) -> None:
         self.stack.close()
+
+    @rule(slot=slots)
+    def begin_another(self, slot: int) -> None:
+        if self.prompts[slot] in self.paid:
+            self.prompts[slot] += "'"
 
     def row(self, key: str) -> Any:
         with self.ledger.db.read() as tx:
@@ -63,8 +71,9 @@ class JournalMachine(RuleBasedStateMachine):
         with contextlib.suppress(NotFound):
             call(*arguments)
 
-    @rule(key=keys, film=films, shot=shots, wish=wishes, estimate=estimates)
-    def reserve(self, key: str, film: str, shot: str, wish: str, estimate: Decimal) -> None:
+    @rule(slot=slots, film=films, shot=shots, wish=wishes, estimate=estimates)
+    def reserve(self, slot: int, film: str, shot: str, wish: str, estimate: Decimal) -> None:
+        key = self.prompts[slot]
         before, row, stopped = self.figures(film), self.row(key), self.stopped(film)
         try:
             self.journal.reserve(request(key), estimate, claim(film, shot, wish))
@@ -81,8 +90,9 @@ class JournalMachine(RuleBasedStateMachine):
             assert after.spent_micros + after.reserved_micros <= after.limit_micros
             assert row is None or row.state in (State.FAILED, State.CANCELLED)
 
-    @rule(key=keys)
-    def begin_submitting(self, key: str) -> None:
+    @rule(slot=slots)
+    def begin_submitting(self, slot: int) -> None:
+        key = self.prompts[slot]
         before = self.row(key)
         nonces = {self.journal.begin_submitting(request(key).key) for _ in range(2)}
         may = before and before.state == State.RESERVED and not self.stopped(before.film_id)
@@ -90,8 +100,9 @@ class JournalMachine(RuleBasedStateMachine):
         if may:
             assert self.row(key).nonce in nonces
 
-    @rule(key=keys, by=jobs)
-    def accept(self, key: str, by: dict[str, Any]) -> None:
+    @rule(slot=slots, by=jobs)
+    def accept(self, slot: int, by: dict[str, Any]) -> None:
+        key = self.prompts[slot]
         before = self.row(key)
         self.anyhow(self.journal.accept, request(key).key, by, "submit")
         if before and before.state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
@@ -99,58 +110,68 @@ class JournalMachine(RuleBasedStateMachine):
         if before and before.state == State.ACCEPTED:
             assert self.row(key).job == before.job
 
-    @rule(key=keys, stale=st.booleans())
-    def not_accepted(self, key: str, stale: bool) -> None:
+    @rule(slot=slots, stale=st.booleans())
+    def not_accepted(self, slot: int, stale: bool) -> None:
+        key = self.prompts[slot]
         row = self.row(key)
         nonce = "stale" if stale or row is None else row.nonce
         self.anyhow(self.journal.not_accepted, request(key).key, nonce, "nobody there")
         if row is not None and stale:
             assert self.row(key) == row
 
-    @rule(key=keys, of=late)
-    def resubmit(self, key: str, of: dict[str, Any] | None) -> None:
-        self.late(key, of, self.journal.resubmit, "may pass", of)
+    @rule(slot=slots, of=about)
+    def resubmit(self, slot: int, of: str) -> None:
+        key = self.prompts[slot]
+        self.news(key, of, self.journal.resubmit, "may pass")
 
-    @rule(key=keys, of=late, cost=costs)
-    def fail(self, key: str, of: dict[str, Any] | None, cost: Decimal | None) -> None:
-        self.late(key, of, self.journal.fail, "broken", "it broke", cost or Decimal(0), of)
+    @rule(slot=slots, of=about, cost=costs)
+    def fail(self, slot: int, of: str, cost: Decimal | None) -> None:
+        key = self.prompts[slot]
+        self.news(key, of, self.journal.fail, "broken", "it broke", cost or Decimal(0))
 
-    @rule(key=keys, of=late, cost=costs)
-    def cancel(self, key: str, of: dict[str, Any] | None, cost: Decimal | None) -> None:
-        self.late(key, of, self.journal.cancel, "stopped", cost or Decimal(0), of)
+    @rule(slot=slots, of=about, cost=costs)
+    def cancel(self, slot: int, of: str, cost: Decimal | None) -> None:
+        key = self.prompts[slot]
+        self.news(key, of, self.journal.cancel, "stopped", cost or Decimal(0))
 
-    def late(self, key: str, of: dict[str, Any] | None, call: Any, *arguments: Any) -> None:
+    def news(self, key: str, of: str, call: Any, *arguments: Any) -> None:
         """News of one job changes nothing where another one stands."""
         before = self.row(key)
-        self.anyhow(call, request(key).key, *arguments)
-        if before is not None and of is not None and before.job != of:
+        told = {"any": None, "the job": before and before.job, "another job": job("elsewhere")}
+        self.anyhow(call, request(key).key, *arguments, told[of])
+        if before is not None and of == "another job":
             assert self.row(key) == before
 
-    @rule(key=keys)
-    def doubt(self, key: str) -> None:
+    @rule(slot=slots)
+    def doubt(self, slot: int) -> None:
+        key = self.prompts[slot]
         self.anyhow(self.journal.doubt, request(key).key, "who knows")
 
-    @rule(key=keys)
-    def wake(self, key: str) -> None:
+    @rule(slot=slots)
+    def wake(self, slot: int) -> None:
+        key = self.prompts[slot]
         self.anyhow(self.journal.wake, request(key).key)
 
-    @rule(key=keys, cost=costs)
-    def succeed(self, key: str, cost: Decimal | None) -> None:
+    @rule(slot=slots, cost=costs)
+    def succeed(self, slot: int, cost: Decimal | None) -> None:
+        key = self.prompts[slot]
         self.anyhow(self.journal.succeed, request(key).key, asset(key), Tags(), cost)
         row = self.row(key)
         if row is not None:
             assert row.state == State.SUCCEEDED
             assert row.digest == asset(key).digest
 
-    @rule(key=keys, film=films)
-    def release(self, key: str, film: str) -> None:
+    @rule(slot=slots, film=films)
+    def release(self, slot: int, film: str) -> None:
+        key = self.prompts[slot]
         before = self.row(key)
         self.anyhow(self.journal.release, request(key).key, film)
         if before and (before.film_id != film or before.state != State.RESERVED):
             assert self.row(key) == before
 
-    @rule(key=keys, choice=st.sampled_from(("look_again", "send_again", "write_off")))
-    def resolve(self, key: str, choice: Any) -> None:
+    @rule(slot=slots, choice=st.sampled_from(("look_again", "send_again", "write_off")))
+    def resolve(self, slot: int, choice: Any) -> None:
+        key = self.prompts[slot]
         before = self.row(key)
         try:
             self.anyhow(self.journal.resolve, request(key).key, choice, "ada")
@@ -190,18 +211,16 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_succeeded_is_never_paid_again(self) -> None:
-        for key in KEYS:
+        for key, paid in self.paid.items():
+            assert self.row(key).state == State.SUCCEEDED
+            assert self.charged(key) == paid
+        for key in self.prompts:
             row = self.row(key)
-            if key in self.paid:
-                assert row.state == State.SUCCEEDED
-                assert self.charged(key) == self.paid[key]
-            elif row is not None and row.state == State.SUCCEEDED:
-                self.paid[key] = self.charged(key)
+            if row is not None and row.state == State.SUCCEEDED:
+                self.paid.setdefault(key, self.charged(key))
 
     def charged(self, key: str) -> int:
-        spent = select(func.sum(charges.c.micros)).where(
-            charges.c.request_key == request(key).key
-        )
+        spent = select(func.sum(charges.c.micros)).where(charges.c.request_key == request(key).key)
         with self.ledger.db.read() as tx:
             return tx.execute(spent).scalar() or 0
 

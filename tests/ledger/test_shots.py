@@ -5,7 +5,7 @@ import pytest
 from filmforge.domain import Direction, Execution, Kind, Review
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
-from tests.ledger.conftest import add_film, asset, digest
+from tests.ledger.conftest import add_film, asset, digest, request
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_reason_goes_when_the_state_that_had_it_goes(ledger: Ledger) -> None:
 
 
 def test_a_directed_shot_is_to_be_made_again_as_a_new_wish(ledger: Ledger) -> None:
-    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), "spec")
+    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), request("piece"))
     direction = Direction(notes=("warmer",), retakes=1, replaced={Kind.AUDIO: digest("voice")})
     ledger.shots.direct("attic", "s0", direction, Review.RETAKE)
     shot = ledger.shots.read("attic", "s0")
@@ -49,7 +49,7 @@ def test_the_plan_names_the_shots_asked_for_in_film_order(ledger: Ledger) -> Non
 
 
 def test_the_plan_knows_what_is_finished_left_out_uploaded_and_spoken(ledger: Ledger) -> None:
-    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), "spec")
+    ledger.shots.conformed("attic", "s0", asset("piece", "video/mp4"), request("piece"))
     ledger.shots.set("attic", "s1", review=Review.OMITTED)
     ledger.shots.direct("attic", "s2", Direction(replaced={Kind.VIDEO: digest("clip")}))
     ledger.shots.direct("attic", "s3", Direction(changes={"dialogue": "Here."}))

@@ -50,7 +50,8 @@ async def test_the_cap_counts_what_is_only_reserved(world: World) -> None:
     await world.until(lambda: parked(world, film_id) == 2)
     budget = world.ledger.budget(film_id)
     assert (budget.spent, budget.reserved) == (0, 2 * FRAME_USD)
-    assert standing(world, film_id) == (Execution.RUNNING, "budget_exceeded")
+    told = (Execution.RUNNING, "budget_exceeded")
+    await world.until(lambda: standing(world, film_id) == told)
 
 
 async def test_a_raised_limit_lets_the_film_finish(world: World) -> None:
