@@ -24,6 +24,9 @@ SWEEP_WORKFLOW = "Sweep"
 ORCHESTRATION_QUEUE = "filmforge"
 CPU_QUEUE = "filmforge-cpu"
 
+# What a killed worker was deciding is given to another one after this; the default is 10 s.
+TASK_TIMEOUT_S = 5
+
 Who = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 

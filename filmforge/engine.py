@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from filmforge.contracts import (
     FILM_WORKFLOW,
     ORCHESTRATION_QUEUE,
+    TASK_TIMEOUT_S,
     Answer,
     Cancel,
     Decide,
@@ -82,6 +83,7 @@ class Engine:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=film_id,
+                task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
                 rpc_timeout=CALL_TIMEOUT,
             )
         except RPCError as error:

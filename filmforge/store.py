@@ -43,9 +43,10 @@ class AssetStore:
 
     def __init__(self, bucket: str, endpoint: str = "") -> None:
         self.bucket = bucket
-        # standard: bounded retries; they are safe here because every object names its content.
+        # Retries are safe here because every object names its content; few, because Temporal
+        # tries again too, and sooner than boto's growing pauses once the store is back.
         config = Config(
-            retries={"mode": "standard", "max_attempts": 5},
+            retries={"mode": "standard", "max_attempts": 3},
             connect_timeout=5,
             read_timeout=60,
             signature_version="s3v4",

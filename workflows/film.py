@@ -1,6 +1,7 @@
 """A film: its shots in a bounded window, the people it waits for, and the assembly."""
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -15,6 +16,7 @@ from temporalio.workflow import ChildWorkflowCancellationType
 with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
         FILM_WORKFLOW,
+        TASK_TIMEOUT_S,
         AssembleOrder,
         FilmNews,
         FilmOrder,
@@ -164,6 +166,7 @@ class FilmWorkflow(Desk):
                 id=shot_workflow_id(order.film_id, order.shot_id),
                 cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
                 static_summary=plan.shot_id,
+                task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
             )
         except (ChildWorkflowError, WorkflowAlreadyStartedError, asyncio.CancelledError) as error:
             if is_cancelled_exception(error):

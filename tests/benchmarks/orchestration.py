@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import statistics
 import time
 from collections.abc import Sequence
@@ -31,9 +32,9 @@ from filmforge.domain import Stage
 from filmforge.embedded import start_servers
 from filmforge.engine import connect
 from filmforge.settings import Settings
+from tests.benchmarks.one_workflow import SHOTS, OneWorkflow
 from workers.composition import WORKFLOWS, sandbox, worker_options
 
-SHOTS = 50
 STEPS = 3
 RUNS = 5
 DIGEST = "0" * 64
@@ -88,6 +89,25 @@ class NoOps:
         """Nothing."""
 
 
+def commit_ms(folder: Path) -> float:
+    """Milliseconds of one durable commit to SQLite: the floor under any record of a step."""
+    with sqlite3.connect(folder / "floor.db", isolation_level=None) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, body TEXT)")
+        started = time.perf_counter()
+        for number in range(1_000):
+            db.execute("INSERT INTO steps VALUES (?, ?)", (number, "x" * 200))
+        return time.perf_counter() - started
+
+
+async def time_one(client: Client, name: str) -> float:
+    """Seconds that the same steps take in one workflow."""
+    started = time.perf_counter()
+    await client.execute_workflow(OneWorkflow.run, id=name, task_queue=ORCHESTRATION_QUEUE)
+    return time.perf_counter() - started
+
+
 async def time_film(client: Client, film_id: str) -> float:
     """Seconds that one film of no-ops takes from start to result."""
     started = time.perf_counter()
@@ -102,38 +122,41 @@ async def time_film(client: Client, film_id: str) -> float:
     return time.perf_counter() - started
 
 
-async def measure_orchestration(state: Path) -> list[float]:
-    """Milliseconds a step of several films, one after another, after one to warm up."""
-    async with start_servers(state, Settings(), s3=False) as servers:
-        settings = Settings(temporal_address=servers.temporal_address or "")
-        client = await connect(settings)
+async def measure(folder: Path) -> tuple[list[float], list[float]]:
+    """Milliseconds a step: (films with a child a shot, one workflow), in turn, after a warm-up."""
+    async with start_servers(folder / "state", Settings(), s3=False) as servers:
+        client = await connect(Settings(temporal_address=servers.temporal_address or ""))
         ops = NoOps()
-        steps = [ops.open_film, ops.plan_shots, ops.report_film, ops.generate]
         async with contextlib.AsyncExitStack() as running:
-            await running.enter_async_context(
-                Worker(
-                    client,
-                    task_queue=ORCHESTRATION_QUEUE,
-                    workflows=WORKFLOWS,
-                    workflow_runner=sandbox(),
-                    activities=steps,
-                    **worker_options(),
-                )
+            films = Worker(
+                client,
+                task_queue=ORCHESTRATION_QUEUE,
+                workflows=[*WORKFLOWS, OneWorkflow],
+                workflow_runner=sandbox(),
+                activities=[ops.open_film, ops.plan_shots, ops.report_film, ops.generate],
+                **worker_options(),
             )
-            await running.enter_async_context(
-                Worker(client, task_queue=CPU_QUEUE, activities=[ops.conform, ops.assemble])
-            )
-            times = [await time_film(client, f"bench-{number}") for number in range(RUNS + 1)]
-    return [1000 * seconds / (SHOTS * STEPS) for seconds in times[1:]]
+            cpu = Worker(client, task_queue=CPU_QUEUE, activities=[ops.conform, ops.assemble])
+            await running.enter_async_context(films)
+            await running.enter_async_context(cpu)
+            pairs = [
+                (await time_film(client, f"film-{n}"), await time_one(client, f"one-{n}"))
+                for n in range(RUNS + 1)
+            ]
+    steps = SHOTS * STEPS
+    return [1000 * f / steps for f, _ in pairs[1:]], [1000 * o / steps for _, o in pairs[1:]]
 
 
 def main() -> None:
-    """Print the median and the goal."""
-    with TemporaryDirectory() as folder:
-        found = asyncio.run(measure_orchestration(Path(folder)))
-    median = statistics.median(found)
+    """Print the film's cost beside that of its parts, all from this run."""
+    with TemporaryDirectory() as name:
+        films, ones = asyncio.run(measure(Path(name)))
+        floor = commit_ms(Path(name))
+    film, one = statistics.median(films), statistics.median(ones)
     print(
-        f"orchestration: {median:.1f} ms a step (goal 5.0; {', '.join(f'{f:.1f}' for f in found)})"
+        f"orchestration: a film with a child a shot {film:.1f} ms a step (goal 5.0);"
+        f" the same steps in one workflow {one:.1f} ms ({film / one:.1f} x);"
+        f" one SQLite commit {floor:.2f} ms ({film / floor:.0f} x)"
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -47,11 +47,6 @@ class Studio(World):
     worker: Child
     trap_file: Path
 
-    async def restart_worker(self) -> None:
-        """Wait until the worker has died, and start it as the supervisor would."""
-        await self.worker.exited()
-        await self.start_worker()
-
     async def start_worker(self) -> None:
         """Start the worker and wait until it takes work."""
         assert self.settings.ready_file
@@ -63,11 +58,11 @@ class Studio(World):
         os.kill(self.worker.pid, signal.SIGKILL)
         await self.worker.exited()
 
-    async def trapped(self, timeout_s: float = 30) -> str:
-        """Wait until the worker has killed itself; returns the key it was working on."""
+    async def trapped(self, point: str, timeout_s: float = 30) -> None:
+        """Wait until the worker has killed itself at a point."""
         status = await asyncio.wait_for(self.worker.exited(), timeout_s)
         assert status == -signal.SIGKILL
-        return self.trap_file.read_text()
+        assert self.trap_file.read_text().splitlines()[-1].startswith(f"{point} ")
 
     def entries(self) -> list[Entry]:
         """The journal's history, oldest first."""
@@ -162,9 +157,9 @@ def small_film(shots: int = 2, **changes: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_studio(
-    fake: FakeServer, folder: Path, trap: str = "", **changes: Any
+    fake: FakeServer, folder: Path, traps: Sequence[str] = (), **changes: Any
 ) -> AsyncIterator[Studio]:
-    """A studio on the servers of the environment, its worker started, with a trap at a point."""
+    """A studio on the servers of the environment, its worker started, with traps at points."""
     settings = world_settings(
         fake,
         folder,
@@ -179,7 +174,7 @@ async def open_studio(
     async with assembled(settings, client) as parts:
         studio = Studio(settings, client, parts, fake)
         studio.trap_file = folder / "trapped"
-        studio.worker = _worker(settings, folder, trap, studio.trap_file)
+        studio.worker = _worker(settings, folder, traps, studio.trap_file)
         await studio.start_worker()
         try:
             yield studio
@@ -188,13 +183,13 @@ async def open_studio(
             await studio.close()
 
 
-def _worker(settings: Settings, folder: Path, trap: str, trap_file: Path) -> Child:
+def _worker(settings: Settings, folder: Path, traps: Sequence[str], trap_file: Path) -> Child:
     assert settings.ready_file
     ready_file = settings.ready_file
     environment = {
         **os.environ,
         **_environment(settings),
-        "TRAP_POINT": trap,
+        "TRAP_POINTS": ",".join(traps),
         "TRAP_FILE": str(trap_file),
         "PYTHONUNBUFFERED": "1",
     }

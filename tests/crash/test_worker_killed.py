@@ -11,30 +11,30 @@ from tests.fake_process import FakeServer
 pytestmark = [pytest.mark.crash, pytest.mark.usefixtures("servers")]
 
 POINTS = {
-    "reserved": "after the money was reserved",
     "submitting": "before the POST, after `submitting` was written",
     "posted": "between the POST and its record",
     "polled": "while polling",
     "downloaded": "between download and upload",
     "uploaded": "between upload and settling",
     "settled": "between settling and the shot's take",
-    "linked": "before the paid step returns",
     "conforming": "before a piece is encoded",
-    "conformed": "between a piece's upload and its record",
     "assembling": "before the pieces are joined",
-    "assembled": "between the film's upload and its delivery",
 }
+# After the money was reserved; before the paid step returns; between a piece's upload and its
+# record; between the film's upload and its delivery.
+IN_A_ROW = ("reserved", "linked", "conformed", "assembled")
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("points", [*((point,) for point in POINTS), IN_A_ROW], ids="-".join)
 async def test_a_worker_killed_at_a_point_pays_once_and_finishes_the_film(
-    point: str, fake: FakeServer, tmp_path: Path
+    points: tuple[str, ...], fake: FakeServer, tmp_path: Path
 ) -> None:
     document = small_film()
-    async with open_studio(fake, tmp_path, trap=point) as studio:
+    async with open_studio(fake, tmp_path, traps=points) as studio:
         film_id = await studio.submit(document)
-        await studio.trapped()
-        await studio.restart_worker()
+        for point in points:
+            await studio.trapped(point)
+            await studio.start_worker()
         await studio.finish(film_id)
         await studio.check(film_id, document)
 

@@ -1,7 +1,7 @@
-"""A worker that kills itself, once, at a named point: `python -m tests.crash.worker`.
+"""A worker that kills itself at named points: `python -m tests.crash.worker`.
 
-TRAP_POINT names the point, TRAP_FILE a file that is written as the worker dies: while it is
-there, the worker lives. Without a point it is an ordinary worker.
+TRAP_POINTS names them, with commas between; TRAP_FILE is a file that gets a line for each as the
+worker dies there, so that it lives on to the next. Without points it is an ordinary worker.
 """
 
 import asyncio
@@ -17,20 +17,22 @@ from workers.main import run_worker
 
 
 class Trap(Marks):
-    """Kills the process the first time that a point is reached."""
+    """Kills the process the first time that a point is reached, one point after the other."""
 
-    def __init__(self, point: str, file: Path) -> None:
-        self._point = point
+    def __init__(self, points: list[str], file: Path) -> None:
         self._file = file
+        passed = len(file.read_text().splitlines()) if file.exists() else 0
+        self._point = next(iter(points[passed:]), None)
 
     def reach(self, point: str, key: str) -> None:
         """Die here, leaving word of it."""
-        if point == self._point and not self._file.exists():
-            self._file.write_text(key)
+        if point == self._point:
+            with self._file.open("a") as file:
+                file.write(f"{point} {key}\n")
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
-    trap = Trap(os.environ.get("TRAP_POINT", ""), Path(os.environ.get("TRAP_FILE", "")))
+    trap = Trap(os.environ["TRAP_POINTS"].split(","), Path(os.environ["TRAP_FILE"]))
     asyncio.run(run_worker(Settings(), trap))

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from filmforge.domain import Execution, Stage, Tags
 from filmforge.errors import BudgetExceeded, Conflict, FilmStopped, NotFound
@@ -12,7 +12,7 @@ from filmforge.ledger import Ledger
 from filmforge.ledger.database import now
 from filmforge.ledger.posting import Made, State
 from filmforge.ledger.tables import journal, journal_entries
-from tests.ledger.conftest import add_film, asset, at_once, claim, job, request
+from tests.ledger.conftest import add_film, asset, claim, job, request
 
 ONE = Decimal(1)
 KEY = request().key
@@ -367,17 +367,6 @@ def test_a_film_that_ended_wants_nothing_any_more(ledger: Ledger, state: Executi
     assert not ledger.journal.wanted_elsewhere(KEY, "attic")
 
 
-def test_a_film_that_joined_pays_itself_when_the_first_one_gives_up(ledger: Ledger) -> None:
-    add_film(ledger, "harbour")
-    _reserved(ledger)
-    ledger.journal.reserve(request(), ONE, claim("harbour"))
-    ledger.films.set("attic", Execution.CANCELLING)
-    ledger.journal.release(KEY, "attic")
-    again = ledger.journal.reserve(request(), ONE, claim("harbour"))
-    assert (again.state, again.payer.film_id) == (State.RESERVED, "harbour")
-    assert (_money(ledger), _money(ledger, "harbour")) == ((0, 0), (1, 0))
-
-
 def test_a_film_that_goes_on_after_it_was_cancelled_may_spend_again(ledger: Ledger) -> None:
     ledger.films.set("attic", Execution.CANCELLED)
     ledger.films.reopen("attic", Stage.FILM)
@@ -404,46 +393,3 @@ def test_a_callback_is_remembered_until_the_next_poll(ledger: Ledger) -> None:
     assert before.woken_at is None
     assert after.woken_at is not None
     assert after.state == State.ACCEPTED
-
-
-def test_twenty_requests_at_once_never_pass_the_limit(ledger: Ledger) -> None:
-    ledger.set_budget("attic", Decimal("0.70"), "ada")
-
-    def reserve(number: int) -> bool:
-        try:
-            ledger.journal.reserve(request(f"shot {number}"), Decimal("0.10"), claim())
-        except BudgetExceeded:
-            return False
-        return True
-
-    assert sum(at_once(20, reserve)) == 7
-    assert _money(ledger) == (Decimal("0.70"), 0)
-
-
-def test_twenty_claims_of_one_request_at_once_make_one_row_and_one_reservation(
-    ledger: Ledger,
-) -> None:
-    for number in range(4):
-        add_film(ledger, f"film{number}", shots=5)
-
-    def reserve(number: int) -> str:
-        mine = claim(f"film{number % 4}", f"s{number // 4}")
-        return ledger.journal.reserve(request(), ONE, mine).payer.intent
-
-    assert len(set(at_once(20, reserve))) == 1
-    with ledger.db.read() as tx:
-        assert tx.execute(select(func.count()).select_from(journal)).scalar() == 1
-    assert sum(_money(ledger, f"film{number}")[0] for number in range(4)) == 1
-
-
-def test_of_twenty_that_begin_submitting_exactly_one_may_post(ledger: Ledger) -> None:
-    _reserved(ledger)
-    nonces = at_once(20, lambda _: ledger.journal.begin_submitting(KEY))
-    assert len([nonce for nonce in nonces if nonce]) == 1
-    assert ledger.journal.read(KEY).submits == 1
-
-
-def test_of_ten_successes_at_once_one_is_charged(ledger: Ledger) -> None:
-    _accepted(ledger)
-    at_once(10, lambda _: ledger.journal.succeed(KEY, asset(), Tags(), None))
-    assert _money(ledger) == (0, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import func, select
 
 from filmforge.domain import Execution, Stage, Tags
@@ -49,10 +49,10 @@ class JournalMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.stack.close()
 
-    @rule(slot=slots)
-    def begin_another(self, slot: int) -> None:
-        if self.prompts[slot] in self.paid:
-            self.prompts[slot] += "'"
+    @initialize(estimate=estimates)
+    def reserve_both(self, estimate: Decimal) -> None:
+        for slot, film in enumerate(FILMS):
+            self.reserve(slot, film, "s0", "first", estimate)
 
     def row(self, key: str) -> Any:
         with self.ledger.db.read() as tx:
@@ -147,14 +147,11 @@ class JournalMachine(RuleBasedStateMachine):
         key = self.prompts[slot]
         self.anyhow(self.journal.doubt, request(key).key, "who knows")
 
-    @rule(slot=slots)
-    def wake(self, slot: int) -> None:
-        key = self.prompts[slot]
-        self.anyhow(self.journal.wake, request(key).key)
-
     @rule(slot=slots, cost=costs)
     def succeed(self, slot: int, cost: Decimal | None) -> None:
         key = self.prompts[slot]
+        if key in self.paid:
+            self.prompts[slot] += "'"
         self.anyhow(self.journal.succeed, request(key).key, asset(key), Tags(), cost)
         row = self.row(key)
         if row is not None:

@@ -1,57 +1,156 @@
 """Temporal's limits: however long the film, no history and no family of children grows with it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
+from temporalio import activity, workflow
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.worker import Worker
 
-from filmforge.contracts import Decide, Progress, film_workflow_id
-from filmforge.domain import Execution, Review
+from filmforge.contracts import (
+    FILM_WORKFLOW,
+    SHOT_WORKFLOW,
+    Decide,
+    FilmNews,
+    FilmOrder,
+    FilmPlan,
+    Page,
+    Progress,
+    ShotOrder,
+    ShotOutcome,
+    ShotPlan,
+    ShotResult,
+    film_workflow_id,
+)
+from filmforge.domain import Execution, Stage
 from tests.world import World, film_document
+from workers.composition import sandbox
 from workflows import film
 
 MOST_EVENTS = 10_000
 MOST_CHILDREN = 500
+SHOTS = 2_000
+QUEUE = "limits"
+
+
+class NoOps:
+    """The film's own steps with nothing in them: what counts here is orchestration."""
+
+    @activity.defn(name="open_film")
+    async def open_film(self, order: FilmOrder) -> FilmPlan:
+        return FilmPlan(
+            shots=SHOTS,
+            stop_after=Stage.FRAMES,
+            window=64,
+            timeout_s=None,
+            on_timeout="wait",
+            reminder_s=86_400,
+        )
+
+    @activity.defn(name="plan_shots")
+    async def plan_shots(self, page: Page) -> Sequence[ShotPlan]:
+        return [
+            ShotPlan(
+                shot_id=f"s{position}",
+                position=position,
+                has_dialogue=False,
+                approval=False,
+                own_clip=False,
+                finished=False,
+                omitted=False,
+            )
+            for position in page.positions
+        ]
+
+    @activity.defn(name="report_film")
+    async def report_film(self, news: FilmNews) -> None:
+        return None
+
+
+@workflow.defn(name=SHOT_WORKFLOW, sandboxed=False)
+class InstantShot:
+    """A shot that is done at once; its own history never grows with the film."""
+
+    @workflow.run
+    async def run(self, order: ShotOrder) -> ShotResult:
+        return ShotResult(outcome=ShotOutcome.DONE)
 
 
 @dataclass
 class Watch:
-    """What was seen of a film's workflow while it ran."""
+    """What was seen of a film's workflow, run by run, while it worked."""
 
     most_children: int = 0
-    runs: set[str] = field(default_factory=set)
+    events: dict[str, int] = field(default_factory=dict)
 
     async def look(self, world: World, film_id: str) -> bool:
         """Look once; False when the film has ended."""
         told = await world.client.get_workflow_handle(film_workflow_id(film_id)).describe()
-        self.runs.add(told.run_id)
-        self.most_children = max(
-            self.most_children, len(told.raw_description.pending_children)
-        )
+        self.events[told.run_id] = told.history_length
+        children = len(told.raw_description.pending_children)
+        self.most_children = max(self.most_children, children)
         return told.status != WorkflowExecutionStatus.COMPLETED
 
 
-async def runs_of(world: World, film_id: str) -> AsyncIterator[Any]:
-    """Every run of a film's workflow that the server knows, also those continued as new."""
-    async for run in world.client.list_workflows(f"WorkflowId = '{film_workflow_id(film_id)}'"):
-        yield run
+async def histories(world: World, workflow_id: str) -> list[int]:
+    """Events of every run of a workflow, also of those that were continued as new."""
+    runs = world.client.list_workflows(f"WorkflowId = '{workflow_id}'")
+    return [
+        len((await world.client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()).events)
+        async for run in runs
+    ]
 
 
 @pytest.mark.timeout(300)
-async def test_a_film_of_2000_shots_breaks_no_limit(world: World) -> None:
-    await asyncio.to_thread(world.fake.settings, latency_scale=0)
-    film_id = await world.submit(film_document(shots=2_000, stop_after="frames"))
-    watch = Watch()
-    while await watch.look(world, film_id):
-        await asyncio.sleep(0.2)
-    assert (await world.finish(film_id)).done == 2_000
+async def test_a_film_of_2000_shots_with_the_widest_window_breaks_no_limit(world: World) -> None:
+    ops, film_id, watch = NoOps(), "limits", Watch()
+    async with Worker(
+        world.client,
+        task_queue=QUEUE,
+        workflows=[film.FilmWorkflow, InstantShot],
+        workflow_runner=sandbox(),
+        activities=[ops.open_film, ops.plan_shots, ops.report_film],
+        max_cached_workflows=500,
+    ):
+        handle = await world.client.start_workflow(
+            FILM_WORKFLOW,
+            FilmOrder(film_id=film_id),
+            id=film_workflow_id(film_id),
+            task_queue=QUEUE,
+            result_type=Progress,
+        )
+        while await watch.look(world, film_id):
+            await asyncio.sleep(0.1)
+        progress: Progress = await handle.result()
+    assert (progress.execution, progress.done) == (Execution.SUCCEEDED, SHOTS)
     assert 0 < watch.most_children <= MOST_CHILDREN
-    lengths = [run.history_length async for run in runs_of(world, film_id)]
-    assert len(lengths) > 1
+    lengths = await histories(world, film_workflow_id(film_id))
+    print(watch.most_children, lengths)
+    assert len(lengths) > 1, "a film of this length continues as new"
     assert max(lengths) <= MOST_EVENTS
-    print(watch, lengths)
-    assert world.fake.charges()["count"] == 2_000
-    assert world.ledger.budget(film_id).reserved == 0
+
+
+async def test_a_film_carries_its_open_gates_into_its_next_run_and_finishes_after_approval(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film, "FULL_HISTORY_EVENTS", 150)
+    shots = 60
+    film_id = await world.submit(
+        film_document(shots=shots, stop_after="frames", approval={"frames": "required"})
+    )
+    await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == shots)
+    async with asyncio.timeout(30):
+        while len((await world.engine.progress(film_id)).waiting) < shots:
+            await asyncio.sleep(0.05)
+    gates = await asyncio.to_thread(world.ledger.gates.waiting, film_id)
+    for gate in gates:
+        wish = Decide(shot_id=gate.shot_id, digest=gate.digest, verdict="approve", who="Ada")
+        assert (await world.command(film_id, wish)).outcome == "accepted"
+    progress = await world.finish(film_id)
+    assert (progress.execution, progress.done) == (Execution.SUCCEEDED, shots)
+    lengths = await histories(world, film_workflow_id(film_id))
+    print(lengths)
+    assert len(lengths) > 2
+    assert world.fake.charges()["count"] == shots

@@ -1,0 +1,126 @@
+"""Record the histories that test_replay.py replays: `python -m tests.replay.record`.
+
+To be run after a deliberate change of what the workflows do, never to make a red test green:
+films that run while a worker is replaced replay with the new code.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from temporalio.client import Client, WorkflowHistory
+
+from filmforge.contracts import (
+    ORCHESTRATION_QUEUE,
+    SWEEP_WORKFLOW,
+    Cancel,
+    Decide,
+    Retry,
+    SetBudget,
+    film_workflow_id,
+    shot_workflow_id,
+)
+from filmforge.domain import Execution, Review
+from filmforge.embedded import serve
+from filmforge.settings import Settings
+from tests.fake_process import fake_server
+from tests.world import World, film_document, open_world
+from workflows import film
+
+HISTORIES = Path(__file__).parent / "histories"
+FULL_FOR_THE_RECORD = 60
+
+
+async def direct_a_film(world: World) -> str:
+    """A film with gates, a reject, a refusal, a retry, a tight budget and continue-as-new."""
+    refusal = {"fault": "refuse_content", "match": "shot 1 of", "times": 1}
+    await asyncio.to_thread(world.fake.set_faults, refusal)
+    document = film_document(shots=4, approval={"frames": "required"}, budget_usd="0.009")
+    document["shots"][3]["dialogue"] = "Look, an attic."
+    film_id = await world.submit(document)
+    await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == 3)
+    await judge(world, film_id, "s000", "reject")
+    await world.until_shot(film_id, "s000", reason="budget_exceeded")
+    await world.command(film_id, SetBudget(limit_usd="1", who="recorder"))
+    await world.until_shot(film_id, "s000", review=Review.WFA)
+    kinder = {"enhanced_prompt": "something kinder"}
+    await world.command(film_id, Retry(shot_id="s001", changes=kinder, who="recorder"))
+    await world.until_shot(film_id, "s001", review=Review.WFA)
+    for shot_id in ("s000", "s001", "s002", "s003"):
+        await judge(world, film_id, shot_id, "approve")
+    await world.finish(film_id)
+    return film_id
+
+
+async def cancel_a_film(world: World) -> str:
+    """A film that is cancelled while its frames are made."""
+    await asyncio.to_thread(world.fake.settings, latency_scale=100)
+    film_id = await world.submit(film_document(shots=2))
+    await world.until(lambda: len(world.jobs(words=film_id.rpartition("-")[2])) >= 0)
+    await world.until_shot(film_id, "s001", execution=Execution.RUNNING)
+    await world.command(film_id, Cancel(who="recorder"))
+    await world.finish(film_id)
+    return film_id
+
+
+async def judge(world: World, film_id: str, shot_id: str, verdict: str) -> None:
+    """Decide on the frame as soon as the film lets it wait."""
+    while (await world.engine.progress(film_id)).waiting.get(shot_id) != "wfa":
+        await asyncio.sleep(0.03)
+    wish = {"shot_id": shot_id, "digest": world.shot(film_id, shot_id).image_digest}
+    words = {"verdict": verdict, "note": "more light", "who": "recorder"}
+    answer = await world.command(film_id, Decide.model_validate(wish | words))
+    assert answer.outcome == "accepted", answer
+
+
+async def keep(client: Client, workflow_id: str, name: str) -> int:
+    """Write every run of a workflow to a file; returns how many there were."""
+    runs = [run async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'")]
+    runs.sort(key=lambda run: run.start_time)
+    for number, run in enumerate(runs):
+        handle = client.get_workflow_handle(workflow_id, run_id=run.run_id)
+        write(await handle.fetch_history(), f"{name}-{number}")
+    return len(runs)
+
+
+def write(history: WorkflowHistory, name: str) -> None:
+    """One history as JSON."""
+    (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+
+
+async def record(world: World) -> None:
+    """Play everything that is to be recorded, and keep it."""
+    film.FULL_HISTORY_EVENTS = FULL_FOR_THE_RECORD
+    told = await direct_a_film(world)
+    cancelled = await cancel_a_film(world)
+    await world.client.execute_workflow(SWEEP_WORKFLOW, id="swept", task_queue=ORCHESTRATION_QUEUE)
+    runs = await keep(world.client, film_workflow_id(told), "film")
+    assert runs > 1, "the film was to continue as new"
+    await keep(world.client, shot_workflow_id(told, "s000"), "shot-rejected")
+    await keep(world.client, shot_workflow_id(told, "s001"), "shot-refused")
+    await keep(world.client, shot_workflow_id(told, "s003"), "shot-spoken")
+    await keep(world.client, film_workflow_id(cancelled), "film-cancelled")
+    await keep(world.client, shot_workflow_id(cancelled, "s000"), "shot-cancelled")
+    await keep(world.client, "swept", "sweep")
+
+
+async def main() -> None:
+    """Start the servers in a folder that is thrown away, and record."""
+    HISTORIES.mkdir(exist_ok=True)
+    for old in HISTORIES.glob("*.json"):
+        old.unlink()
+    with (
+        TemporaryDirectory() as folder,
+        serve(Path(folder) / "state", Settings()) as servers,
+        fake_server(Path(folder) / "fake.db", latency_scale=0.02) as fake,
+    ):
+        os.environ.update(servers.environment)
+        async with open_world(servers, fake, Path(folder)) as world:
+            await record(world)
+    sys.stdout.write(f"{len(list(HISTORIES.glob('*.json')))} histories in {HISTORIES}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
