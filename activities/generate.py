@@ -5,6 +5,7 @@ import contextlib
 from datetime import UTC, datetime
 
 import structlog
+from pydantic import JsonValue
 from temporalio import activity
 
 from activities.boundary import film_errors
@@ -231,21 +232,25 @@ class Generate:
                     return
 
     async def _end(self, commission: Commission, posting: Posting, report: JobReport) -> Posting:
-        key = commission.key
+        key, job = commission.key, posting.job
         taken = posting.estimate if report.cost is None else report.cost
         cost = taken if report.billed else ZERO
         match report.status:
             case JobStatus.SUCCEEDED:
-                return await self._collect(commission, report)
+                return await self._collect(commission, report, job)
             case JobStatus.CANCELLED:
-                await asyncio.to_thread(self._journal.cancel, key, report.message, cost)
+                await asyncio.to_thread(self._journal.cancel, key, report.message, cost, job)
             case _ if report.transient and not report.billed and posting.submits < MAX_SUBMITS:
-                await asyncio.to_thread(self._journal.resubmit, key, report.message)
+                await asyncio.to_thread(self._journal.resubmit, key, report.message, job)
             case _:
-                await asyncio.to_thread(self._journal.fail, key, report.code, report.message, cost)
+                await asyncio.to_thread(
+                    self._journal.fail, key, report.code, report.message, cost, job
+                )
         return await asyncio.to_thread(self._journal.read, key)
 
-    async def _collect(self, commission: Commission, report: JobReport) -> Posting:
+    async def _collect(
+        self, commission: Commission, report: JobReport, job: dict[str, JsonValue] | None
+    ) -> Posting:
         """Fetch, verify, store and settle what the provider was paid for."""
         key, taken = commission.key, report.cost
         self._marks.reach("ended", key)
@@ -255,7 +260,9 @@ class Generate:
                 stored = await self._store.put(got.path, got.media_type)
         except BadMedia as error:
             cost = commission.quote if taken is None else taken
-            return await asyncio.to_thread(self._journal.fail, key, error.code, str(error), cost)
+            return await asyncio.to_thread(
+                self._journal.fail, key, error.code, str(error), cost, job
+            )
         self._marks.reach("uploaded", key)
         posting = await asyncio.to_thread(
             self._journal.succeed, key, got.asset(stored), commission.tags, taken
@@ -283,7 +290,7 @@ class Generate:
                 await self._follow(commission, posting)
 
     async def _release(self, commission: Commission) -> None:
-        await asyncio.to_thread(self._journal.release, commission.key, commission.claim.film_id)
+        await asyncio.to_thread(self._journal.release, commission.key, commission.claim)
 
     def _waited_s(self) -> float:
         first = activity.info().scheduled_time

@@ -71,7 +71,7 @@ class Sweep:
             return
         key = posting.request_key
         if posting.state == State.RESERVED:
-            await asyncio.to_thread(self._ledger.journal.release, key, posting.payer.film_id)
+            await asyncio.to_thread(self._ledger.journal.release, key, posting.payer)
         elif posting.state != State.UNKNOWN:
             commission = await asyncio.to_thread(self._commissions.from_posting, posting)
             async with asyncio.timeout(SETTLE_S):

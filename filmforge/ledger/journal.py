@@ -5,8 +5,6 @@ transaction; whoever is killed between two of them leaves a row from which anoth
 """
 
 import secrets
-from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -18,49 +16,18 @@ from filmforge.domain import Asset, GenerationRequest, Tags
 from filmforge.errors import Conflict, FilmStopped, NotFound
 from filmforge.ledger.assets import Origin, index_asset
 from filmforge.ledger.budget import film_scope, reserve_money, settle_money
-from filmforge.ledger.database import Database, now
+from filmforge.ledger.database import now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.posting import IN_FLIGHT, Claim, Made, Posting, State, read_posting
+from filmforge.ledger.posting import IN_FLIGHT, Claim, Posting, State, read_posting
+from filmforge.ledger.register import STOPPED_FILMS, Register
 from filmforge.ledger.tables import charges, films, joins, journal, journal_entries
-from filmforge.money import from_micros, to_micros
-
-STOPPED_FILMS = ("cancelling", "cancelled")
-MOVING = tuple(state for state in IN_FLIGHT if state != State.UNKNOWN)
+from filmforge.money import to_micros
 
 Body = dict[str, JsonValue]
 
 
-class Journal:
-    """The journal in a database."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def read(self, key: str) -> Posting:
-        """The row of a request key. Raises NotFound."""
-        with self._db.read() as tx:
-            row = tx.execute(select(journal).where(journal.c.request_key == key)).one_or_none()
-        if row is None:
-            raise NotFound(f"there is no request {key}")
-        return read_posting(row)
-
-    def made(self, keys: Sequence[str]) -> dict[str, Made]:
-        """What the requests among `keys` that succeeded have come to, by key."""
-        found: dict[str, Made] = {}
-        with self._db.read() as tx:
-            for start in range(0, len(keys), 500):
-                rows = tx.execute(
-                    select(
-                        journal.c.request_key, journal.c.digest, journal.c.estimate_micros
-                    ).where(
-                        journal.c.request_key.in_(keys[start : start + 500]),
-                        journal.c.state == State.SUCCEEDED,
-                    )
-                )
-                found.update(
-                    {row[0]: Made(digest=row[1], cost=from_micros(row[2])) for row in rows}
-                )
-        return found
+class Journal(Register):
+    """The journal in a database, where every method that moves money is one transaction."""
 
     def reserve(self, request: GenerationRequest, estimate: Decimal, claim: Claim) -> Posting:
         """Take money for a request that nobody has made or is making; otherwise join it.
@@ -213,11 +180,12 @@ class Journal:
         """
         return self._end(key, State.CANCELLED, "cancelled", message, cost, job)
 
-    def release(self, key: str, film_id: str) -> None:
-        """Give back the money of a request this film reserved and nobody has sent, if any."""
+    def release(self, key: str, claim: Claim) -> None:
+        """Give back the money that this shot reserved for a request nobody has sent, if any."""
         with self._db.write() as tx:
             row = _lock(tx, key)
-            if row is not None and row.state == State.RESERVED and row.film_id == film_id:
+            payer = row and (row.film_id, row.shot_id)
+            if row and row.state == State.RESERVED and payer == (claim.film_id, claim.shot_id):
                 _release(tx, row)
 
     def release_unsent(self, film_id: str) -> None:
@@ -246,48 +214,6 @@ class Journal:
                 _move(tx, key, State.FAILED, failure_code="written_off", failure_message=why)
                 _enter(tx, key, State.FAILED, why=why, cost_micros=micros)
             return read_posting(_must(tx, key))
-
-    def wanted_elsewhere(self, key: str, film_id: str) -> bool:
-        """Whether another film that goes on has joined this request and counts on it."""
-        over = (*STOPPED_FILMS, "succeeded")
-        active = select(films.c.film_id).where(films.c.execution.not_in(over))
-        others = select(joins.c.film_id).where(
-            joins.c.request_key == key, joins.c.film_id != film_id, joins.c.film_id.in_(active)
-        )
-        with self._db.read() as tx:
-            return tx.execute(others).first() is not None
-
-    def jobs(self, key: str) -> frozenset[str]:
-        """The ids of every job ever written down for a request."""
-        with self._db.read() as tx:
-            rows = tx.execute(
-                select(journal_entries.c.detail).where(journal_entries.c.request_key == key)
-            ).scalars()
-            return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
-
-    def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
-        """Requests that nobody has touched for a while, for the sweeper; those in doubt wait."""
-        before = now() - timedelta(seconds=idle_s)
-        with self._db.read() as tx:
-            rows = tx.execute(
-                select(journal)
-                .where(journal.c.state.in_(MOVING), journal.c.updated_at < before)
-                .order_by(journal.c.updated_at)
-                .limit(count)
-            ).all()
-        return [read_posting(row) for row in rows]
-
-    def in_doubt(self, film_id: str, shot_id: str) -> Posting | None:
-        """The request of a shot that waits for a person's choice, if there is one."""
-        with self._db.read() as tx:
-            row = tx.execute(
-                select(journal).where(
-                    journal.c.film_id == film_id,
-                    journal.c.shot_id == shot_id,
-                    journal.c.state == State.UNKNOWN,
-                )
-            ).first()
-        return read_posting(row) if row else None
 
     def _end(
         self, key: str, state: State, code: str, message: str, cost: Decimal, job: Body | None

@@ -282,16 +282,16 @@ def test_late_news_of_an_earlier_job_does_not_touch_the_job_that_took_its_place(
 def test_releasing_gives_back_what_this_film_reserved_and_nobody_sent(ledger: Ledger) -> None:
     add_film(ledger, "harbour")
     _reserved(ledger)
-    ledger.journal.release(KEY, "harbour")
+    ledger.journal.release(KEY, claim("harbour"))
     assert _money(ledger) == (1, 0)
-    ledger.journal.release(KEY, "attic")
+    ledger.journal.release(KEY, claim())
     assert ledger.journal.read(KEY).state == State.CANCELLED
     assert _money(ledger) == (0, 0)
 
 
 def test_what_was_sent_is_not_released(ledger: Ledger) -> None:
     _submitting(ledger)
-    ledger.journal.release(KEY, "attic")
+    ledger.journal.release(KEY, claim())
     assert ledger.journal.read(KEY).state == State.SUBMITTING
     assert _money(ledger) == (1, 0)
 

@@ -158,12 +158,13 @@ class JournalMachine(RuleBasedStateMachine):
             assert row.state == State.SUCCEEDED
             assert row.digest == asset(key).digest
 
-    @rule(slot=slots, film=films)
-    def release(self, slot: int, film: str) -> None:
+    @rule(slot=slots, film=films, shot=shots)
+    def release(self, slot: int, film: str, shot: str) -> None:
         key = self.prompts[slot]
         before = self.row(key)
-        self.anyhow(self.journal.release, request(key).key, film)
-        if before and (before.film_id != film or before.state != State.RESERVED):
+        self.anyhow(self.journal.release, request(key).key, claim(film, shot))
+        payer = before and (before.film_id, before.shot_id)
+        if before and (payer != (film, shot) or before.state != State.RESERVED):
             assert self.row(key) == before
 
     @rule(slot=slots, choice=st.sampled_from(("look_again", "send_again", "write_off")))

@@ -77,7 +77,7 @@ def test_a_film_that_joined_pays_itself_when_the_first_one_gives_up(ledger: Ledg
     ledger.journal.reserve(request(), ONE, claim())
     ledger.journal.reserve(request(), ONE, claim("harbour"))
     ledger.films.set("attic", Execution.CANCELLING)
-    ledger.journal.release(KEY, "attic")
+    ledger.journal.release(KEY, claim())
     again = ledger.journal.reserve(request(), ONE, claim("harbour"))
     assert (again.state, again.payer.film_id) == (State.RESERVED, "harbour")
     assert (_money(ledger), _money(ledger, "harbour")) == ((0, 0), (1, 0))

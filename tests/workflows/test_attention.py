@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from activities.download import asset_of
 from filmforge.contracts import Replace, Retry, Skip
 from filmforge.domain import (
     Execution,
@@ -22,7 +23,6 @@ from filmforge.errors import Conflict
 from filmforge.media.probe import verify
 from filmforge.providers.fake import FakeProvider
 from tests.world import World, film_document, own_size
-from activities.download import asset_of
 
 FRAME_USD = Decimal("0.003")
 CLIP_USD = Decimal("0.01")
@@ -43,9 +43,7 @@ async def uploaded(world: World, folder: Path, film_id: str, kind: Kind, body: b
     request = GenerationRequest(
         kind=kind, provider="upload", model="upload", parameters={"digest": asset.digest}
     )
-    await asyncio.to_thread(
-        world.ledger.takes.upload, film_id, "s000", request, asset, Tags()
-    )
+    await asyncio.to_thread(world.ledger.takes.upload, film_id, "s000", request, asset, Tags())
     return asset.digest
 
 

@@ -1,0 +1,95 @@
+"""The register: everything that can be read of the journal."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import and_, or_, select
+
+from filmforge.errors import NotFound
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.posting import IN_FLIGHT, Made, Posting, State, read_posting
+from filmforge.ledger.tables import films, joins, journal, journal_entries
+from filmforge.money import from_micros
+
+STOPPED_FILMS = ("cancelling", "cancelled")
+MOVING = tuple(state for state in IN_FLIGHT if state != State.UNKNOWN)
+
+
+class Register:
+    """The journal as it is read; nothing here changes it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def read(self, key: str) -> Posting:
+        """The row of a request key. Raises NotFound."""
+        with self._db.read() as tx:
+            row = tx.execute(select(journal).where(journal.c.request_key == key)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no request {key}")
+        return read_posting(row)
+
+    def made(self, keys: Sequence[str]) -> dict[str, Made]:
+        """What the requests among `keys` that succeeded have come to, by key."""
+        found: dict[str, Made] = {}
+        with self._db.read() as tx:
+            for start in range(0, len(keys), 500):
+                rows = tx.execute(
+                    select(
+                        journal.c.request_key, journal.c.digest, journal.c.estimate_micros
+                    ).where(
+                        journal.c.request_key.in_(keys[start : start + 500]),
+                        journal.c.state == State.SUCCEEDED,
+                    )
+                )
+                found.update(
+                    {row[0]: Made(digest=row[1], cost=from_micros(row[2])) for row in rows}
+                )
+        return found
+
+    def wanted_elsewhere(self, key: str, film_id: str) -> bool:
+        """Whether another film that goes on has joined this request and counts on it."""
+        over = (*STOPPED_FILMS, "succeeded")
+        active = select(films.c.film_id).where(films.c.execution.not_in(over))
+        others = select(joins.c.film_id).where(
+            joins.c.request_key == key, joins.c.film_id != film_id, joins.c.film_id.in_(active)
+        )
+        with self._db.read() as tx:
+            return tx.execute(others).first() is not None
+
+    def jobs(self, key: str) -> frozenset[str]:
+        """The ids of every job ever written down for a request."""
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(journal_entries.c.detail).where(journal_entries.c.request_key == key)
+            ).scalars()
+            return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
+
+    def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
+        """Requests that nobody has touched for a while, for the sweeper; those in doubt wait."""
+        before = now() - timedelta(seconds=idle_s)
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(journal)
+                .where(journal.c.state.in_(MOVING), journal.c.updated_at < before)
+                .order_by(journal.c.updated_at)
+                .limit(count)
+            ).all()
+        return [read_posting(row) for row in rows]
+
+    def in_doubt(self, film_id: str, shot_id: str) -> Posting | None:
+        """The request, paid or joined by a shot, that waits for a person's choice, if any."""
+        joined = select(joins.c.request_key).where(
+            joins.c.film_id == film_id, joins.c.shot_id == shot_id
+        )
+        with self._db.read() as tx:
+            row = tx.execute(
+                select(journal).where(
+                    journal.c.state == State.UNKNOWN,
+                    or_(
+                        and_(journal.c.film_id == film_id, journal.c.shot_id == shot_id),
+                        journal.c.request_key.in_(joined),
+                    ),
+                )
+            ).first()
+        return read_posting(row) if row else None
