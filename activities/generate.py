@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.boundary import film_errors
 from activities.commission import Commission, Commissions
 from activities.download import Downloads
-from activities.presence import asked_to_stop, heartbeats, uninterrupted
+from activities.presence import Trouble, asked_to_stop, heartbeats, uninterrupted
 from filmforge.contracts import Generated, GenerateOrder
 from filmforge.errors import (
     AnswerLost,
@@ -82,22 +82,23 @@ class Generate:
     @film_errors
     async def generate(self, order: GenerateOrder) -> Generated:
         """Make or find one asset of a shot. A shot's own upload needs no provider."""
-        async with heartbeats(), self._slots:
-            uploaded = await self._commissions.upload(order)
-            if uploaded is not None:
-                return uploaded
+        uploaded = await self._commissions.upload(order)
+        if uploaded is not None:
+            return uploaded
+        trouble = Trouble.of_earlier_attempts()
+        async with heartbeats(trouble):
             commission = await self._commissions.write(order)
             with structlog.contextvars.bound_contextvars(
                 film=order.film_id, shot=order.shot_id, request_key=commission.key
             ):
-                posting = await self._pursue_patiently(commission)
+                posting = await self._pursue_patiently(commission, trouble)
             take = await asyncio.to_thread(
                 self._ledger.takes.link, order.film_id, order.shot_id, posting, commission.note
             )
             self._marks.reach("linked", commission.key)
         return Generated(digest=take.digest, request_key=take.request_key, reused=take.reused)
 
-    async def _pursue_patiently(self, commission: Commission) -> Posting:
+    async def _pursue_patiently(self, commission: Commission, trouble: Trouble) -> Posting:
         try:
             return await self.pursue(commission)
         except asyncio.CancelledError:
@@ -105,7 +106,7 @@ class Generate:
                 await uninterrupted(self._stop(commission))
             raise
         except (NotSent, ProviderUnavailable) as error:
-            if self._waited_s() < self._patience_s:
+            if trouble.lasts_s() < self._patience_s:
                 raise
             await self._release(commission)
             raise ProviderDown(f"{error}; given up after {self._patience_s:.0f} s") from error
@@ -119,13 +120,25 @@ class Generate:
 
         Raises BudgetExceeded, FilmStopped, CreateAmbiguous or JobFailed when a person must act.
         """
+        if await asyncio.to_thread(self._journal.made, [commission.key]):
+            return await self._reserve(commission)  # what was made before waits for no slot
+        while True:
+            async with self._slots:
+                posting, report = await self._produce(commission)
+            if report is not None:
+                posting = await self._end(commission, posting, report)
+            if posting.state == State.SUCCEEDED:
+                return posting
+
+    async def _produce(self, commission: Commission) -> tuple[Posting, JobReport | None]:
+        """Come to the provider's last word on the request; None if its asset is there already."""
         key, claim = commission.key, commission.claim
         posting = await self._reserve(commission)
         self._marks.reach("reserved", key)
         while True:
             match posting.state:
                 case State.SUCCEEDED:
-                    return posting
+                    return posting, None
                 case State.FAILED | State.CANCELLED if posting.payer == claim:
                     raise _failure(posting)
                 case State.FAILED | State.CANCELLED:
@@ -137,8 +150,7 @@ class Generate:
                 case State.SUBMITTING:
                     posting = await self._reconcile(commission, posting)
                 case State.ACCEPTED:
-                    posting = await self._follow(commission, posting)
-            self._marks.reach(f"state:{posting.state}", key)
+                    return posting, await self._follow(commission, posting)
 
     async def settle(self, commission: Commission, posting: Posting) -> None:
         """See a request to its end for its payer, whose film does not run; never submits it."""
@@ -146,7 +158,8 @@ class Generate:
             if posting.state == State.SUBMITTING:
                 posting = await self._reconcile(commission, posting)
             else:
-                posting = await self._follow(commission, posting)
+                report = await self._follow(commission, posting)
+                posting = await self._end(commission, posting, report)
         await self._release(commission)
 
     async def _reserve(self, commission: Commission) -> Posting:
@@ -208,7 +221,8 @@ class Generate:
         body = job.model_dump(mode="json")
         return await asyncio.to_thread(self._journal.accept, key, body, "reconcile")
 
-    async def _follow(self, commission: Commission, posting: Posting) -> Posting:
+    async def _follow(self, commission: Commission, posting: Posting) -> JobReport:
+        """Poll the job until the provider has said its last word about it."""
         provider, key = commission.provider, commission.key
         job = Job.model_validate(posting.job)
         while True:
@@ -216,7 +230,7 @@ class Generate:
             report = await provider.poll(job, commission.request)
             self._marks.reach("polled", key)
             if report.status != JobStatus.RUNNING:
-                return await self._end(commission, posting, report)
+                return report
             age_s = (polled_at - posting.updated_at).total_seconds()
             await self._nap(key, provider.poll_interval_s(age_s), polled_at)
 
@@ -287,14 +301,11 @@ class Generate:
             # What is not known in time stays reserved, and the sweeper settles it.
             async with asyncio.timeout(CANCEL_WAIT_S):
                 await commission.provider.cancel(Job.model_validate(posting.job))
-                await self._follow(commission, posting)
+                report = await self._follow(commission, posting)
+                await self._end(commission, posting, report)
 
     async def _release(self, commission: Commission) -> None:
         await asyncio.to_thread(self._journal.release, commission.key, commission.claim)
-
-    def _waited_s(self) -> float:
-        first = activity.info().scheduled_time
-        return (datetime.now(UTC) - first).total_seconds()
 
 
 def _failure(posting: Posting) -> FilmError:

@@ -1,6 +1,7 @@
 """Presence: a long activity shows that it lives, and is never cut in the middle of a payment."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -12,13 +13,36 @@ R = TypeVar("R")
 BEAT_S = 0.7
 
 
+class Trouble:
+    """Since when a provider has been failing, over all attempts of this activity (POSIX seconds).
+
+    It travels in the heartbeats, so that neither a retry nor a killed worker forgets it.
+    """
+
+    def __init__(self, since: float | None = None) -> None:
+        self.since = since
+
+    @classmethod
+    def of_earlier_attempts(cls) -> "Trouble":
+        """The trouble that the last attempt told of."""
+        details = activity.info().heartbeat_details
+        return cls(details[0] if details else None)
+
+    def lasts_s(self) -> float:
+        """Seconds since the first failure; this one, if there was none before."""
+        now = time.time()
+        self.since = self.since or now
+        activity.heartbeat(self.since)
+        return now - self.since
+
+
 @asynccontextmanager
-async def heartbeats() -> AsyncIterator[None]:
+async def heartbeats(trouble: Trouble | None = None) -> AsyncIterator[None]:
     """Heartbeat until the block ends; the SDK sends as many as the timeout asks for."""
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            activity.heartbeat(*([trouble.since] if trouble and trouble.since else []))
             await asyncio.sleep(BEAT_S)
 
     beating = asyncio.create_task(beat())

@@ -193,8 +193,8 @@ class FakeProvider:
                 )
 
     def poll_interval_s(self, age_s: float) -> float:
-        """Seconds to the next poll: 0.05 at first, 0.25 from the second second, at last 1."""
-        return max(0.05, min(age_s / 8, 0.25), min(age_s / 100, 1.0))
+        """Seconds to the next poll: 0.05 at first, then a fortieth of the age, at last 1."""
+        return max(0.05, min(age_s / 40, 1.0))
 
     async def cancel(self, job: Job) -> None:
         """Ask for a job to stop; harmless when it has ended. Raises ProviderUnavailable."""
