@@ -12,7 +12,6 @@ from filmforge.settings import Settings
 from tests.fake_process import FakeServer, fake_server
 from tests.world import World, open_world
 
-
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
 
 

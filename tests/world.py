@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -101,9 +101,23 @@ class World:
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
         """Wait until something is so, looking often."""
+        await self.until_told(lambda: asyncio.to_thread(condition), timeout_s)
+
+    async def until_told(
+        self, ask: Callable[[], Awaitable[bool]], timeout_s: float = 30, every_s: float = 0.03
+    ) -> None:
+        """The same for a condition that must be asked for."""
         async with asyncio.timeout(timeout_s):
-            while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - it is another process's
-                await asyncio.sleep(0.03)
+            while not await ask():  # noqa: ASYNC110 - it is another process's
+                await asyncio.sleep(every_s)
+
+    async def until_waiting(self, film_id: str, shot_id: str, reason: str = "wfa") -> None:
+        """Wait until the film itself has laid the shot aside for this reason."""
+
+        async def told() -> bool:
+            return (await self.engine.progress(film_id)).waiting.get(shot_id) == reason
+
+        await self.until_told(told)
 
     async def until_film(self, film_id: str, execution: Execution, timeout_s: float = 30) -> None:
         """Wait until the read model says that the film stands so."""
@@ -121,9 +135,11 @@ class World:
 
     async def until_closed(self, film_id: str) -> None:
         """Wait until no workflow works on the film."""
-        async with asyncio.timeout(30):
-            while await self.engine.running(film_id):
-                await asyncio.sleep(0.03)
+
+        async def told() -> bool:
+            return not await self.engine.running(film_id)
+
+        await self.until_told(told)
 
     def shot(self, film_id: str, shot_id: str) -> ShotRecord:
         """Where a shot stands in the read model."""

@@ -1,5 +1,6 @@
 """The desk: where people's commands reach a film, and what the film keeps for them."""
 
+import contextlib
 from collections import deque
 
 from temporalio import workflow
@@ -28,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import BOOKS
 
 REMINDERS_AT_ONCE = 200
+LANDING_S = 5
 
 ACCEPTED = Answer(outcome="accepted", message="Recorded.")
 
@@ -138,6 +140,12 @@ class Desk:
         return Answer(outcome="accepted", message="The film is being cancelled.")
 
     async def _decide(self, wish: Decide) -> Answer:
+        # People see the gate in the ledger a moment before the shot's workflow has ended here.
+        if wish.shot_id in self._active:
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: wish.shot_id not in self._active, timeout=LANDING_S
+                )
         waiting = self._waiting.get(wish.shot_id)
         if waiting is None or waiting.reason != "wfa":
             return Answer(outcome="not_waiting", message="This frame does not wait any more.")

@@ -121,8 +121,8 @@ class FilmWorkflow(Desk):
         while len(self._active) < self._film.window and not self._cancelled:
             if not self._queue:
                 await self._plan_page()
-            if not self._queue:
-                return
+            if not self._queue or self._queue[0].shot_id in self._in_hand:
+                return  # what is being recorded for a shot decides whether it is to be started
             plan = self._queue.popleft()
             if plan.omitted:
                 self._omitted += 1

@@ -5,11 +5,15 @@ films that run while a worker is replaced replay with the new code.
 """
 
 import asyncio
+import json
 import os
+import re
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import structlog
 from temporalio.client import Client, WorkflowHistory
 
 from filmforge.contracts import (
@@ -31,6 +35,7 @@ from workflows import film
 
 HISTORIES = Path(__file__).parent / "histories"
 FULL_FOR_THE_RECORD = 60
+OF_THE_MACHINE = ("identity", "stackTrace", "binaryChecksum", "workerVersion")
 
 
 async def direct_a_film(world: World) -> str:
@@ -67,8 +72,7 @@ async def cancel_a_film(world: World) -> str:
 
 async def judge(world: World, film_id: str, shot_id: str, verdict: str) -> None:
     """Decide on the frame as soon as the film lets it wait."""
-    while (await world.engine.progress(film_id)).waiting.get(shot_id) != "wfa":
-        await asyncio.sleep(0.03)
+    await world.until_waiting(film_id, shot_id)
     wish = {"shot_id": shot_id, "digest": world.shot(film_id, shot_id).image_digest}
     words = {"verdict": verdict, "note": "more light", "who": "recorder"}
     answer = await world.command(film_id, Decide.model_validate(wish | words))
@@ -86,8 +90,17 @@ async def keep(client: Client, workflow_id: str, name: str) -> int:
 
 
 def write(history: WorkflowHistory, name: str) -> None:
-    """One history as JSON."""
-    (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+    """One history as JSON, without what tells of the machine it was recorded on."""
+    told = json.dumps(_anonymous(json.loads(history.to_json())), indent=1)
+    (HISTORIES / f"{name}.json").write_text(told + "\n")
+
+
+def _anonymous(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _anonymous(v) for k, v in value.items() if k not in OF_THE_MACHINE}
+    if isinstance(value, list):
+        return [_anonymous(part) for part in value]
+    return re.sub(r"^\d+@.*", "worker", value) if isinstance(value, str) else value
 
 
 async def record(world: World) -> None:
@@ -114,6 +127,7 @@ async def play(servers: Servers, fake: FakeServer, folder: Path) -> None:
 
 def main() -> None:
     """Start the servers in a folder that is thrown away, and record."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     HISTORIES.mkdir(exist_ok=True)
     for old in HISTORIES.glob("*.json"):
         old.unlink()

@@ -44,5 +44,5 @@ async def test_a_history_that_this_code_would_not_make_is_refused(
     replayer = Replayer(
         workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=pydantic_data_converter
     )
-    with pytest.raises(Exception, match="(?i)nondeterminism"):
+    with pytest.raises(Exception, match=r"(?i)nondeterminism"):
         await replayer.replay_workflow(WorkflowHistory.from_json("film/x", text))

@@ -2,15 +2,19 @@
 
 import asyncio
 import io
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from PIL import Image
+from pydantic import JsonValue
 
+from activities import finish
 from activities.download import asset_of
-from filmforge.contracts import Replace, Retry, Skip
+from filmforge.contracts import Replace, Resolve, Retry, Skip
 from filmforge.domain import (
     Execution,
     GenerationRequest,
@@ -19,7 +23,7 @@ from filmforge.domain import (
     Review,
     Tags,
 )
-from filmforge.errors import Conflict
+from filmforge.errors import BadMedia, Conflict, CreateAmbiguous
 from filmforge.media.probe import verify
 from filmforge.providers.fake import FakeProvider
 from tests.world import World, film_document, own_size
@@ -117,6 +121,39 @@ async def test_a_lost_answer_is_found_at_the_provider_and_charged_once(
     assert (await world.finish(film_id)).done == 1
     assert world.fake.charges()["count"] == len(world.jobs()) == 1
     assert world.ledger.budget(film_id).spent == FRAME_USD
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent", "lost_usd"), [("send_again", 2, 0), ("write_off", 2, FRAME_USD)]
+)
+async def test_a_request_nobody_can_tell_the_fate_of_waits_for_a_persons_choice(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    choice: Literal["send_again", "write_off"],
+    sent: int,
+    lost_usd: Decimal,
+) -> None:
+    async def cannot_tell(*_args: Any) -> None:
+        raise CreateAmbiguous("the listing is broken")
+
+    provider = world.parts.registry.get("fake")
+    for name, value in {"submit_timeout_s": 0.5, "listing_lag_s": 0.1, "find": cannot_tell}.items():
+        monkeypatch.setattr(provider, name, value)
+    await fail(world, "accept_then_500", times=1)
+    film_id = await world.submit(film_document(shots=1, stop_after="frames"))
+    await world.until_waiting(film_id, "s000", "create_ambiguous")
+    assert world.ledger.budget(film_id).reserved == FRAME_USD
+    monkeypatch.undo()
+    wish = Resolve(shot_id="s000", choice=choice, who="producer")
+    assert (await world.command(film_id, wish)).outcome == "accepted"
+    if choice == "write_off":
+        await world.until_waiting(film_id, "s000", "written_off")
+        assert (await world.command(film_id, wish)).outcome == "not_waiting"
+        await world.command(film_id, Retry(shot_id="s000", who="producer"))
+    assert (await world.finish(film_id)).done == 1
+    assert len(world.jobs()) == sent
+    budget = world.ledger.budget(film_id)
+    assert (budget.spent, budget.reserved) == (FRAME_USD + lost_usd, 0)
 
 
 async def test_a_shot_can_be_retried_with_another_provider(world: World) -> None:
@@ -221,6 +258,61 @@ async def test_a_done_shot_can_be_skipped_and_made_again_while_another_waits(
     assert len(world.ledger.takes.of_shot(film_id, "s002")) == 4
 
 
+async def test_shots_that_wait_for_their_turn_can_be_skipped_and_changed(world: World) -> None:
+    await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 4}, latency_scale=1)
+    window = world.settings.window
+    film_id = await world.submit(film_document(shots=window + 2, stop_after="frames"))
+    await world.until(lambda: len(world.jobs()) >= window // 2)
+    changed, skipped = f"s{window:03d}", f"s{window + 1:03d}"
+    words = {"enhanced_prompt": "changed before its turn"}
+    wishes = (
+        Retry(shot_id=changed, changes=words, who="editor"),
+        Skip(shot_id=skipped, who="editor"),
+    )
+    answers = [await world.command(film_id, wish) for wish in wishes]
+    assert [answer.outcome for answer in answers] == ["accepted"] * 2
+    progress = await world.finish(film_id)
+    assert (progress.done, progress.omitted) == (window + 1, 1)
+    assert len(world.jobs()) == window + 1
+    assert len(world.jobs(words="changed before its turn")) == 1
+    assert world.shot(film_id, skipped).review == Review.OMITTED
+
+
+async def test_a_shot_whose_turn_comes_while_its_skip_is_recorded_is_not_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = world.settings.window
+    document = film_document(shots=window + 1, stop_after="frames")
+    film_id, gates = document["film_id"], world.ledger.gates
+    record = gates.once
+
+    def late(command_id: str, work: Callable[[], JsonValue]) -> JsonValue:
+        shots = world.ledger.shots.of_film
+        while sum(shot.execution == "succeeded" for shot in shots(film_id)) < window:
+            time.sleep(0.03)
+        return record(command_id, work)
+
+    monkeypatch.setattr(gates, "once", late)
+    await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 1}, latency_scale=1)
+    await world.submit(document)
+    await world.until(lambda: len(world.jobs()) > 0)
+    wish = Skip(shot_id=f"s{window:03d}", who="editor")
+    assert (await world.command(film_id, wish)).outcome == "accepted"
+    progress = await world.finish(film_id)
+    assert (progress.done, progress.omitted) == (window, 1)
+    assert len(world.jobs()) == window
+
+
+async def test_a_shot_that_is_being_made_takes_no_command(world: World) -> None:
+    await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 1}, latency_scale=1)
+    film_id = await world.submit(film_document(shots=1, stop_after="frames"))
+    await world.until(lambda: len(world.jobs()) == 1)
+    wishes = (Retry(shot_id="s000", who="editor"), Skip(shot_id="s000", who="editor"))
+    answers = [await world.command(film_id, wish) for wish in wishes]
+    assert [answer.outcome for answer in answers] == ["not_waiting"] * 2
+    assert (await world.finish(film_id)).done == 1
+
+
 async def test_a_command_for_a_shot_that_is_not_there_is_refused(world: World) -> None:
     await fail(world, "refuse_content")
     film_id = await world.submit(film_document(shots=1, stop_after="frames"))
@@ -249,8 +341,6 @@ async def test_an_assembly_that_fails_waits_for_a_person_and_then_goes_on(
 async def test_a_shot_skipped_during_the_assembly_is_not_in_the_film(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from activities import finish
-
     real, started, go_on = finish.assemble, asyncio.Event(), asyncio.Event()
 
     async def slow(*args: Any) -> None:
@@ -287,6 +377,4 @@ async def duration_s(world: World, film_id: str) -> float | None:
 
 
 async def broken_assembly(*_args: Any) -> None:
-    from filmforge.errors import BadMedia
-
     raise BadMedia("a piece is not what it should be")

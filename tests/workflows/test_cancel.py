@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from filmforge.contracts import Cancel
 from filmforge.domain import Execution
+from filmforge.ledger.tables import journal
 from tests.world import World, film_document, own_size
 
 FRAME_USD = Decimal("0.003")
@@ -155,9 +157,6 @@ async def test_a_film_that_was_stopped_before_its_workflow_began_makes_nothing(
 
 async def first_key(world: World, film_id: str) -> str:
     """The request key of the film's first shot's frame."""
-    from sqlalchemy import select
-
-    from filmforge.ledger.tables import journal
 
     def read() -> str | None:
         with world.ledger.db.read() as tx:

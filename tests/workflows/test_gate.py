@@ -23,14 +23,8 @@ def verdict(
 
 async def decide(world: World, film_id: str, wish: Decide) -> Answer:
     """Decide as soon as the film itself knows that the frame waits."""
-    await waits(world, film_id, wish.shot_id)
+    await world.until_waiting(film_id, wish.shot_id)
     return await world.command(film_id, wish)
-
-
-async def waits(world: World, film_id: str, shot_id: str) -> None:
-    async with asyncio.timeout(30):
-        while (await world.engine.progress(film_id)).waiting.get(shot_id) != "wfa":
-            await asyncio.sleep(0.03)
 
 
 async def until_frame(world: World, film_id: str, shot_id: str, *, not_digest: str = "") -> Any:
@@ -41,7 +35,7 @@ async def until_frame(world: World, film_id: str, shot_id: str, *, not_digest: s
         return shot.review == Review.WFA and shot.image_digest != not_digest
 
     await world.until(so)
-    await waits(world, film_id, shot_id)
+    await world.until_waiting(film_id, shot_id)
     return world.shot(film_id, shot_id)
 
 

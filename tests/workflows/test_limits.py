@@ -86,12 +86,12 @@ class Watch:
     events: dict[str, int] = field(default_factory=dict)
 
     async def look(self, world: World, film_id: str) -> bool:
-        """Look once; False when the film has ended."""
+        """Look once; True when the film has ended."""
         told = await world.client.get_workflow_handle(film_workflow_id(film_id)).describe()
         self.events[told.run_id] = told.history_length
         children = len(told.raw_description.pending_children)
         self.most_children = max(self.most_children, children)
-        return told.status != WorkflowExecutionStatus.COMPLETED
+        return told.status == WorkflowExecutionStatus.COMPLETED
 
 
 async def histories(world: World, workflow_id: str) -> list[int]:
@@ -125,8 +125,7 @@ async def test_a_film_of_2000_shots_breaks_no_limit(world: World) -> None:
             task_queue=QUEUE,
             result_type=Progress,
         )
-        while await watch.look(world, film_id):
-            await asyncio.sleep(0.1)
+        await world.until_told(lambda: watch.look(world, film_id), timeout_s=240, every_s=0.1)
         progress: Progress = await handle.result()
     assert (progress.execution, progress.done) == (Execution.SUCCEEDED, SHOTS)
     assert 0 < watch.most_children <= MOST_CHILDREN
@@ -144,9 +143,8 @@ async def test_a_film_carries_its_open_gates_into_its_next_run_and_finishes_afte
         film_document(shots=shots, stop_after="frames", approval={"frames": "required"})
     )
     await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == shots)
-    async with asyncio.timeout(30):
-        while len((await world.engine.progress(film_id)).waiting) < shots:
-            await asyncio.sleep(0.05)
+    for index in range(shots):
+        await world.until_waiting(film_id, f"s{index:03d}")
     gates = await asyncio.to_thread(world.ledger.gates.waiting, film_id)
     for gate in gates:
         wish = Decide(shot_id=gate.shot_id, digest=gate.digest, verdict="approve", who="Ada")

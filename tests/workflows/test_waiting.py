@@ -56,8 +56,7 @@ async def patient(
 async def until_gate(world: World, film_id: str) -> str:
     """Wait until the first shot's frame waits; returns its digest."""
     shot = await world.until_shot(film_id, "s000", review=Review.WFA)
-    while (await world.engine.progress(film_id)).waiting.get("s000") != "wfa":
-        await asyncio.sleep(0.03)
+    await world.until_waiting(film_id, "s000")
     assert shot.image_digest is not None
     return shot.image_digest
 
