@@ -22,7 +22,7 @@ demo: .venv/ready ## Make a film of five shots on this machine, at no cost
 
 .PHONY: test
 test: lint browser ## Lint, then run every test on the real servers
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: .venv/ready-dev ## Check style, types and the import rules

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import itertools
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from pydantic import SecretStr
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from filmforge.contracts import Answer, Progress, film_workflow_id
@@ -171,13 +174,24 @@ class World:
                 await self.client.get_workflow_handle(found.id, run_id=found.run_id).terminate()
 
 
+async def in_own_namespace(settings: Settings) -> Settings:
+    """The settings with a new Temporal namespace, where no other test's worker listens."""
+    client = await connect(settings)
+    name = f"test-{uuid.uuid4().hex}"
+    retention = Duration(seconds=86_400)
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
+    )
+    return settings.model_copy(update={"temporal_namespace": name})
+
+
 @asynccontextmanager
 async def open_world(
     servers: Servers, fake: FakeServer, folder: Path, **changes: Any
 ) -> AsyncIterator[World]:
     """A world on running servers; `changes` replaces settings."""
-    settings = world_settings(fake, folder, **changes)
     assert servers.temporal_address
+    settings = await in_own_namespace(world_settings(fake, folder, **changes))
     await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
     client = await connect(settings)
     async with assembled(settings, client) as parts, contextlib.AsyncExitStack() as running:

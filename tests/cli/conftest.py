@@ -1,6 +1,7 @@
 """A remote API and the command line beside it."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,3 +38,11 @@ def cli(state: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return status, said.out, said.err
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def _nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No servers of other tests: the commands find or start their own."""
+    for name in os.environ:
+        if name.startswith(("TEMPORAL_", "AWS_", "FILMFORGE_")):
+            monkeypatch.delenv(name)

@@ -22,7 +22,7 @@ from filmforge.ledger.tables import journal, journal_entries
 from filmforge.media.probe import MediaFacts, probe
 from filmforge.settings import Settings
 from tests.fake_process import FakeServer
-from tests.world import World, film_document, world_settings
+from tests.world import World, film_document, in_own_namespace, world_settings
 from workers.composition import assembled
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +168,7 @@ async def open_studio(
         fake_listing_lag_s=LISTING_LAG_S,
         **changes,
     )
+    settings = await in_own_namespace(settings)
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(migrate, settings.database_url.get_secret_value())
     client = await connect(settings)
@@ -190,6 +191,7 @@ def _worker(settings: Settings, folder: Path, traps: Sequence[str], trap_file: P
         **os.environ,
         **_environment(settings),
         "TRAP_POINTS": ",".join(traps),
+        "TEMPORAL_NAMESPACE": settings.temporal_namespace,
         "TRAP_FILE": str(trap_file),
         "PYTHONUNBUFFERED": "1",
     }

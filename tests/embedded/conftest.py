@@ -29,7 +29,8 @@ def _nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """One pair of servers for every test that only looks, or that brings them back up."""
-    with serve(tmp_path_factory.mktemp("servers") / "state", Settings()) as servers:
+    nothing_given = Settings(temporal_address="", s3_endpoint="", s3_bucket="")
+    with serve(tmp_path_factory.mktemp("servers") / "state", nothing_given) as servers:
         yield servers
 
 

@@ -21,6 +21,7 @@ from filmforge.providers.registry import build_registry
 from filmforge.settings import Settings
 from filmforge.store import AssetStore
 from tests.gateway.api import KEY, SIGNING_KEY, Api, StandInFilm
+from tests.world import in_own_namespace
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,7 @@ def api(
 
 
 async def _serve(api: Api) -> None:
-    settings = api.settings
+    settings = await in_own_namespace(api.settings)
     engine = await Engine.connected(settings)
     store = AssetStore(settings.s3_bucket, settings.s3_endpoint)
     ledger = open_ledger(settings.database_url.get_secret_value())

@@ -63,7 +63,8 @@ def test_a_link_is_refused_from_the_very_moment_it_says(monkeypatch: pytest.Monk
 
 
 def changed(token: str) -> Iterator[str]:
-    for place in range(0, len(token), 7):
+    # Of the very last character base64 does not read every bit.
+    for place in range(0, len(token) - 1, 7):
         other = "A" if token[place] != "A" else "B"
         yield token[:place] + other + token[place + 1 :]
 
