@@ -53,7 +53,9 @@ class AssetStore:
             s3={"addressing_style": "path"} if endpoint else {},
             max_pool_connections=32,
         )
-        self._s3: S3Client = boto3.client("s3", endpoint_url=endpoint or None, config=config)
+        self._s3: S3Client = boto3.Session().client(
+            "s3", endpoint_url=endpoint or None, config=config
+        )
 
     async def put(self, path: Path, media_type: str) -> Stored:
         """Store a file create-only under its digest; storing it again changes nothing."""

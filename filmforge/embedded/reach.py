@@ -48,7 +48,9 @@ def reach_s3(settings: Settings) -> Reached:
     where = f"bucket {settings.s3_bucket} at {settings.s3_endpoint or 'AWS'}"
     limits = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
     try:
-        client = boto3.client("s3", endpoint_url=settings.s3_endpoint or None, config=limits)
+        client = boto3.Session().client(
+            "s3", endpoint_url=settings.s3_endpoint or None, config=limits
+        )
         client.head_bucket(Bucket=settings.s3_bucket)
     except (BotoCoreError, ClientError, ValueError) as error:
         return where, str(error)

@@ -51,7 +51,7 @@ def api(
 
 
 async def _serve(api: Api) -> None:
-    settings = await in_own_namespace(api.settings)
+    settings = api.settings = await in_own_namespace(api.settings)
     engine = await Engine.connected(settings)
     store = AssetStore(settings.s3_bucket, settings.s3_endpoint)
     ledger = open_ledger(settings.database_url.get_secret_value())

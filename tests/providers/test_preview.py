@@ -132,7 +132,9 @@ async def test_a_job_is_its_request_and_the_url_names_no_path(
 ) -> None:
     request = picture()
     job = await provider.submit(request, {}, None)
-    assert job == Job(id=request.key) == await provider.find(request, datetime.now(UTC))
+    assert (
+        job == Job(id=request.key) == await provider.find(request, datetime.now(UTC), frozenset())
+    )
     report = await ended(provider, request)
     assert report.output_url == f"preview:{request.key}.png"
     assert report.cost == 0

@@ -28,7 +28,7 @@ def store(servers: Servers) -> AssetStore:
 @pytest.fixture
 def s3(servers: Servers) -> Any:
     """The same server as boto3 sees it."""
-    return boto3.client("s3", endpoint_url=servers.s3_endpoint)
+    return boto3.Session().client("s3", endpoint_url=servers.s3_endpoint)
 
 
 @pytest.fixture
