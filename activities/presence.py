@@ -11,28 +11,32 @@ from temporalio import activity
 R = TypeVar("R")
 
 BEAT_S = 0.7
+FORGIVEN_AFTER_S = 60
 
 
 class Trouble:
-    """Since when a provider has been failing, over all attempts of this activity (POSIX seconds).
+    """How long a provider has been failing, over all attempts of this activity.
 
-    It travels in the heartbeats, so that neither a retry nor a killed worker forgets it.
+    It travels in the heartbeats, so that neither a retry nor a killed worker forgets it; what
+    has not failed for a while is forgiven. Both times are POSIX seconds.
     """
 
-    def __init__(self, since: float | None = None) -> None:
+    def __init__(self, since: float = 0, last: float = 0) -> None:
         self.since = since
+        self.last = last
 
     @classmethod
     def of_earlier_attempts(cls) -> "Trouble":
         """The trouble that the last attempt told of."""
-        details = activity.info().heartbeat_details
-        return cls(details[0] if details else None)
+        return cls(*activity.info().heartbeat_details)
 
     def lasts_s(self) -> float:
-        """Seconds since the first failure; this one, if there was none before."""
+        """Seconds from the first failure to this one; the attempt that calls it has failed."""
         now = time.time()
-        self.since = self.since or now
-        activity.heartbeat(self.since)
+        if now - self.last > FORGIVEN_AFTER_S:
+            self.since = now
+        self.last = now
+        activity.heartbeat(self.since, self.last)
         return now - self.since
 
 
@@ -42,7 +46,7 @@ async def heartbeats(trouble: Trouble | None = None) -> AsyncIterator[None]:
 
     async def beat() -> None:
         while True:
-            activity.heartbeat(*([trouble.since] if trouble and trouble.since else []))
+            activity.heartbeat(*((trouble.since, trouble.last) if trouble else ()))
             await asyncio.sleep(BEAT_S)
 
     beating = asyncio.create_task(beat())
