@@ -142,13 +142,12 @@ def _present(
 
 
 def _part(instance: "Instance", result: dict[str, Any], stays: bool, tell: _Teller) -> None:
-    if instance.ours and not stays:
-        tell("Stopping. `filmforge up` brings the review board and the Temporal UI back.")
-        return
     tell(f"Review board   {result['review_url']}")
     if instance.info.get("temporal_ui"):
         tell(f"Temporal UI    {instance.info['temporal_ui']}")
-    if instance.ours:
+    if instance.ours and not stays:
+        tell("", "Stopping; after `filmforge up` both addresses answer again.")
+    elif instance.ours:
         tell("", "It stays up. Stop with Ctrl-C.")
         try:
             signal.pause()
