@@ -52,12 +52,20 @@ VERBS: dict[type[BaseModel], str] = {
 
 
 async def connect(settings: Settings) -> Client:
-    """A Temporal client from Temporal's own environment (address, namespace, TLS, API key)."""
+    """A Temporal client from Temporal's own environment (address, namespace, TLS, API key).
+
+    Raises ServiceUnavailable when the server cannot be reached.
+    """
     config = dict(ClientConfig.load_client_connect_config())
     if settings.temporal_address:
         config["target_host"] = settings.temporal_address
         config["namespace"] = settings.temporal_namespace
-    return await Client.connect(**config, data_converter=pydantic_data_converter)  # type: ignore[arg-type] # a TypedDict of the very arguments
+    try:
+        return await Client.connect(**config, data_converter=pydantic_data_converter)  # type: ignore[arg-type] # a TypedDict of the very arguments
+    except RuntimeError as error:  # the SDK's bridge has no class of its own for it
+        raise ServiceUnavailable(
+            f"Temporal cannot be reached at {config.get('target_host', 'localhost:7233')}: {error}"
+        ) from error
 
 
 class Engine:

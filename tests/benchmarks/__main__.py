@@ -1,14 +1,15 @@
-"""Every benchmark, one after another: `make bench`."""
+"""Every benchmark, one after another, each in a process of its own: `make bench`."""
 
-from tests.benchmarks import memory, orchestration, recovery, schedule
+import subprocess
+import sys
+
+NAMES = ("orchestration", "schedule", "recovery", "memory")
 
 
 def main() -> None:
-    """Print a line for each."""
-    orchestration.main()
-    schedule.main()
-    recovery.main()
-    memory.main()
+    """Print a line for each; fails with the first that fails."""
+    for name in NAMES:
+        subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=True)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,11 @@ def report(figures: Sequence[float]) -> str:
     return f"recovery of a killed worker: {median:.2f} s, median of {len(figures)} ({spread})"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the median and its goal."""
     with TemporaryDirectory() as work:
-        print(report(asyncio.run(measure_recovery(Path(work)))), f"goal {GOAL_S:g} s")
+        print(report(asyncio.run(measure_recovery(Path(work)))), f"(goal {GOAL_S:g} s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import structlog
+
 from filmforge.embedded import Servers, serve
 from filmforge.settings import Settings
 from tests.fake_process import FakeServer, fake_server
@@ -54,6 +56,7 @@ async def measure(servers: Servers, fake: FakeServer, folder: Path) -> float:
 
 def main() -> None:
     """Print the ratio and its goal."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     ideal = ideal_s(SHOTS, SLOTS, list(LATENCY_S.values()))
     with (
         TemporaryDirectory() as name,
