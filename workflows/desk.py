@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
     )
     from filmforge.domain import Execution
+    from workflows.failure import code_of
     from workflows.policies import BOOKS
 
 REMINDERS_AT_ONCE = 200
@@ -196,9 +197,7 @@ class Desk:
         except ActivityError as error:
             if waiting is not None:
                 self._waiting[shot_id] = waiting
-            cause = error.cause
-            code = cause.type if isinstance(cause, ApplicationError) else None
-            raise ApplicationError(str(cause or error), type=code) from error
+            raise ApplicationError(str(error.cause or error), type=code_of(error)) from error
         finally:
             self._in_hand.discard(shot_id)
             self._blocked = None

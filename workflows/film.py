@@ -6,7 +6,6 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
@@ -32,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from filmforge.domain import Execution, Stage
     from workflows.desk import Desk
+    from workflows.failure import code_of
     from workflows.policies import BOOKS, FINISH
     from workflows.shot import ShotWorkflow
 
@@ -112,9 +112,7 @@ class FilmWorkflow(Desk):
             await handle
         except (ActivityError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
-                cause = error.__cause__
-                code = cause.type if isinstance(cause, ApplicationError) else None
-                self._blocked = code or "assembly_failed"
+                self._blocked = code_of(error) or "assembly_failed"
 
     async def _fill_window(self) -> None:
         self._give_budget_another_chance()

@@ -3,7 +3,7 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         ShotResult,
     )
     from filmforge.domain import Kind, Stage
+    from workflows.failure import code_of
     from workflows.policies import BOOKS, FINISH, GENERATE
 
 
@@ -77,14 +78,13 @@ class ShotWorkflow:
         return gate.approved
 
     async def _lay_aside(self, order: ShotOrder, error: BaseException) -> ShotResult:
-        cause = error.__cause__
-        code = cause.type if isinstance(cause, ApplicationError) else None
+        code = code_of(error)
         if code == "film_stopped":
             return ShotResult(outcome=ShotOutcome.CANCELLED, reason=code)
         over = code == "budget_exceeded"
         outcome = ShotOutcome.BUDGET if over else ShotOutcome.ATTENTION
         result = ShotResult(outcome=outcome, reason=code or "timed_out")
-        return await self._report(order, result, str(cause or error))
+        return await self._report(order, result, str(error.__cause__ or error))
 
     async def _report(self, order: ShotOrder, result: ShotResult, message: str = "") -> ShotResult:
         await workflow.execute_activity(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from filmforge.domain import Execution, Frozen, Review
 from filmforge.errors import NotFound
@@ -56,11 +56,7 @@ class Gates:
             known = tx.execute(select(gates).where(*mine, gates.c.digest == digest)).one_or_none()
             if known is not None and known.state == "approved":
                 return _gate(known)
-            tx.execute(
-                update(gates)
-                .where(*mine, gates.c.state == "open", gates.c.digest != digest)
-                .values(state="replaced", decided_at=now())
-            )
+            _withdraw(tx, *mine, gates.c.digest != digest)
             if known is None or known.state != "open":
                 _open(tx, film_id, shot_id, digest, known)
             _show_waiting(tx, film_id, shot_id)
@@ -124,31 +120,20 @@ class Gates:
         """A frame that a person uploaded needs no approval: its gate is born approved."""
         with self._db.write() as tx:
             mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id)
-            closed = {"decided_at": now(), "who": who}
-            tx.execute(
-                update(gates)
-                .where(*mine, gates.c.state == "open")
-                .values(state="replaced", **closed)
-            )
+            _withdraw(tx, *mine, who=who)
             known = tx.execute(select(gates.c.gate_id).where(*mine, gates.c.digest == digest))
             if known.scalar() is None:
                 _insert(tx, film_id, shot_id, digest)
             tx.execute(
                 update(gates)
                 .where(*mine, gates.c.digest == digest)
-                .values(state="approved", note="uploaded", **closed)
+                .values(state="approved", note="uploaded", decided_at=now(), who=who)
             )
 
     def withdraw(self, film_id: str, shot_id: str) -> None:
         """Nobody needs to judge the shot's frame any more: an open gate is closed as replaced."""
         with self._db.write() as tx:
-            tx.execute(
-                update(gates)
-                .where(
-                    gates.c.film_id == film_id, gates.c.shot_id == shot_id, gates.c.state == "open"
-                )
-                .values(state="replaced", decided_at=now())
-            )
+            _withdraw(tx, gates.c.film_id == film_id, gates.c.shot_id == shot_id)
 
     def remind(self, film_id: str, shot_id: str, digest: str) -> None:
         """Owe the film's callback URL a reminder."""
@@ -198,6 +183,15 @@ def record_audit(
         insert(audit).values(
             at=now(), film_id=film_id, shot_id=shot_id, who=who, action=action, detail=detail
         )
+    )
+
+
+def _withdraw(tx: Connection, *which: ColumnElement[bool], who: str | None = None) -> None:
+    """Close open gates as replaced."""
+    tx.execute(
+        update(gates)
+        .where(*which, gates.c.state == "open")
+        .values(state="replaced", decided_at=now(), who=who)
     )
 
 

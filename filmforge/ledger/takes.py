@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags, Take
 from filmforge.errors import NotFound
@@ -43,38 +43,39 @@ class Takes:
             if tx.execute(select(assets.c.digest).where(assets.c.digest == digest)).first() is None:
                 raise NotFound(f"there is no asset {digest}")
             _use(tx, film_id, shot_id, kind, digest)
-            values: dict[str, Any] = {
-                "provider": "upload",
-                "model": "upload",
-                "request_key": digest,
-                "digest": digest,
-            }
-            _append(
-                tx,
-                film_id,
-                shot_id,
-                kind,
-                values,
-                cost=0,
-                saved=0,
-                reused=False,
-                note=f"replaced by {who}",
-            )
+            if _known(tx, film_id, shot_id, kind, digest) is None:
+                _append(
+                    tx,
+                    film_id,
+                    shot_id,
+                    kind=kind,
+                    provider="upload",
+                    model="upload",
+                    request_key=digest,
+                    digest=digest,
+                    cost_micros=0,
+                    saved_micros=0,
+                    reused=False,
+                    note=f"replaced by {who}",
+                )
 
     def of_film(self, film_id: str) -> dict[str, list[Take]]:
         """Every take of a film by shot, oldest first."""
+        found: dict[str, list[Take]] = {}
         with self._db.read() as tx:
-            rows = tx.execute(
-                select(takes).where(takes.c.film_id == film_id).order_by(takes.c.at, takes.c.take)
-            )
-            found: dict[str, list[Take]] = {}
-            for row in rows:
+            for row in tx.execute(_in_order().where(takes.c.film_id == film_id)):
                 found.setdefault(row.shot_id, []).append(_take(row))
-            return found
+        return found
 
     def of_shot(self, film_id: str, shot_id: str) -> Sequence[Take]:
         """Every take of a shot, oldest first."""
-        return self.of_film(film_id).get(shot_id, [])
+        mine = (takes.c.film_id == film_id, takes.c.shot_id == shot_id)
+        with self._db.read() as tx:
+            return [_take(row) for row in tx.execute(_in_order().where(*mine))]
+
+
+def _in_order() -> Select[Any]:
+    return select(takes).order_by(takes.c.at, takes.c.take)
 
 
 def _link(
@@ -83,12 +84,9 @@ def _link(
     request, digest = posting.request, posting.digest
     assert digest is not None, "only a succeeded request has a take"
     _use(tx, film_id, shot_id, request.kind, digest)
-    mine = _mine(film_id, shot_id, request.kind)
-    known = tx.execute(
-        select(takes).where(*mine, takes.c.request_key == posting.request_key)
-    ).one_or_none()
+    known = _known(tx, film_id, shot_id, request.kind, posting.request_key)
     if known is not None:
-        return _take(known)
+        return known
     price = to_micros(posting.estimate)
     if reused:
         add_saving(tx, film_scope(film_id), price)
@@ -97,70 +95,38 @@ def _link(
             .where(assets.c.digest == digest)
             .values(reuses=assets.c.reuses + 1, saved_micros=assets.c.saved_micros + price)
         )
-    values = {
-        "provider": request.provider,
-        "model": request.model,
-        "request_key": posting.request_key,
-        "digest": digest,
-    }
     return _append(
         tx,
         film_id,
         shot_id,
-        request.kind,
-        values,
-        cost=0 if reused else price,
-        saved=price if reused else 0,
+        kind=request.kind,
+        provider=request.provider,
+        model=request.model,
+        request_key=posting.request_key,
+        digest=digest,
+        cost_micros=0 if reused else price,
+        saved_micros=price if reused else 0,
         reused=reused,
-        note=note,
+        note=note or None,
     )
 
 
-def _append(
-    tx: Connection,
-    film_id: str,
-    shot_id: str,
-    kind: Kind,
-    values: dict[str, Any],
-    *,
-    cost: int,
-    saved: int,
-    reused: bool,
-    note: str | None,
-) -> Take:
+def _known(tx: Connection, film_id: str, shot_id: str, kind: Kind, key: str) -> Take | None:
+    """The take that this request has come to for this shot before."""
     mine = _mine(film_id, shot_id, kind)
-    known = tx.execute(
-        select(takes).where(*mine, takes.c.request_key == values["request_key"])
-    ).one_or_none()
-    if known is not None:
-        return _take(known)
+    row = tx.execute(select(takes).where(*mine, takes.c.request_key == key)).one_or_none()
+    return _take(row) if row else None
+
+
+def _append(tx: Connection, film_id: str, shot_id: str, *, kind: Kind, **values: Any) -> Take:
+    """The shot's next take of its kind; `values` are the other columns of the row."""
+    mine = _mine(film_id, shot_id, kind)
     number = (tx.execute(select(func.max(takes.c.take)).where(*mine)).scalar() or 0) + 1
-    tx.execute(
-        insert(takes).values(
-            film_id=film_id,
-            shot_id=shot_id,
-            kind=kind,
-            take=number,
-            cost_micros=cost,
-            saved_micros=saved,
-            reused=reused,
-            note=note or None,
-            at=now(),
-            **values,
-        )
-    )
-    record_event(
-        tx,
-        film_id,
-        "take.made",
-        shot_id,
-        kind=kind,
-        take=number,
-        reused=reused,
-        digest=values["digest"],
-    )
-    row = tx.execute(select(takes).where(*mine, takes.c.take == number)).one()
-    return _take(row)
+    place = {"film_id": film_id, "shot_id": shot_id, "kind": kind, "take": number}
+    tx.execute(insert(takes).values(**place, **values, at=now()))
+    told = {name: values[name] for name in ("reused", "digest")}
+    record_event(tx, film_id, "take.made", shot_id, kind=kind, take=number, **told)
+    return _take(tx.execute(select(takes).where(*mine, takes.c.take == number)).one())
 
 
 def _use(tx: Connection, film_id: str, shot_id: str, kind: Kind, digest: str) -> None:

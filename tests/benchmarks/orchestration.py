@@ -5,7 +5,6 @@ import contextlib
 import sqlite3
 import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,20 +18,17 @@ from filmforge.contracts import (
     ORCHESTRATION_QUEUE,
     AssembleOrder,
     ConformOrder,
-    FilmNews,
     FilmOrder,
-    FilmPlan,
     Generated,
     GenerateOrder,
-    Page,
     Progress,
-    ShotPlan,
 )
 from filmforge.domain import Stage
 from filmforge.embedded import start_servers
 from filmforge.engine import connect
 from filmforge.settings import Settings
 from tests.benchmarks.one_workflow import SHOTS, OneWorkflow
+from tests.no_ops import NoOps
 from workers.composition import WORKFLOWS, sandbox, worker_options
 
 STEPS = 3
@@ -40,40 +36,8 @@ RUNS = 5
 DIGEST = "0" * 64
 
 
-class NoOps:
-    """The film's activities with nothing in them."""
-
-    @activity.defn(name="open_film")
-    async def open_film(self, order: FilmOrder) -> FilmPlan:
-        """A film of fifty shots."""
-        return FilmPlan(
-            shots=SHOTS,
-            stop_after=Stage.FILM,
-            window=64,
-            timeout_s=None,
-            on_timeout="wait",
-            reminder_s=86_400,
-        )
-
-    @activity.defn(name="plan_shots")
-    async def plan_shots(self, page: Page) -> Sequence[ShotPlan]:
-        """Shots without dialogue or approval."""
-        return [
-            ShotPlan(
-                shot_id=f"s{position}",
-                position=position,
-                has_dialogue=False,
-                approval=False,
-                own_clip=False,
-                finished=False,
-                omitted=False,
-            )
-            for position in page.positions
-        ]
-
-    @activity.defn(name="report_film")
-    async def report_film(self, news: FilmNews) -> None:
-        """Nothing."""
+class NoSteps(NoOps):
+    """The same for everything a shot and its film need."""
 
     @activity.defn(name="generate")
     async def generate(self, order: GenerateOrder) -> Generated:
@@ -126,7 +90,7 @@ async def measure(folder: Path) -> tuple[list[float], list[float]]:
     """Milliseconds a step: (films with a child a shot, one workflow), in turn, after a warm-up."""
     async with start_servers(folder / "state", Settings(), s3=False) as servers:
         client = await connect(Settings(temporal_address=servers.temporal_address or ""))
-        ops = NoOps()
+        ops = NoSteps(SHOTS, Stage.FILM)
         async with contextlib.AsyncExitStack() as running:
             films = Worker(
                 client,

@@ -1,11 +1,10 @@
 """Temporal's limits: however long the film, no history and no family of children grows with it."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from temporalio import activity, workflow
+from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
@@ -13,18 +12,15 @@ from filmforge.contracts import (
     FILM_WORKFLOW,
     SHOT_WORKFLOW,
     Decide,
-    FilmNews,
     FilmOrder,
-    FilmPlan,
-    Page,
     Progress,
     ShotOrder,
     ShotOutcome,
-    ShotPlan,
     ShotResult,
     film_workflow_id,
 )
 from filmforge.domain import Execution, Stage
+from tests.no_ops import NoOps
 from tests.world import World, film_document
 from workers.composition import sandbox
 from workflows import film
@@ -33,40 +29,6 @@ MOST_EVENTS = 10_000
 MOST_CHILDREN = 500
 SHOTS = 2_000
 QUEUE = "limits"
-
-
-class NoOps:
-    """The film's own steps with nothing in them: what counts here is orchestration."""
-
-    @activity.defn(name="open_film")
-    async def open_film(self, order: FilmOrder) -> FilmPlan:
-        return FilmPlan(
-            shots=SHOTS,
-            stop_after=Stage.FRAMES,
-            window=64,
-            timeout_s=None,
-            on_timeout="wait",
-            reminder_s=86_400,
-        )
-
-    @activity.defn(name="plan_shots")
-    async def plan_shots(self, page: Page) -> Sequence[ShotPlan]:
-        return [
-            ShotPlan(
-                shot_id=f"s{position}",
-                position=position,
-                has_dialogue=False,
-                approval=False,
-                own_clip=False,
-                finished=False,
-                omitted=False,
-            )
-            for position in page.positions
-        ]
-
-    @activity.defn(name="report_film")
-    async def report_film(self, news: FilmNews) -> None:
-        return None
 
 
 @workflow.defn(name=SHOT_WORKFLOW, sandboxed=False)
@@ -109,7 +71,7 @@ async def histories(world: World, workflow_id: str) -> list[int]:
 
 @pytest.mark.timeout(300)
 async def test_a_film_of_2000_shots_breaks_no_limit(world: World) -> None:
-    ops, film_id, watch = NoOps(), "limits", Watch()
+    ops, film_id, watch = NoOps(SHOTS, Stage.FRAMES), "limits", Watch()
     async with Worker(
         world.client,
         task_queue=QUEUE,
