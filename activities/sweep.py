@@ -40,7 +40,10 @@ class Sweep:
         """Look once at every film that has not ended and every request in flight."""
         async with heartbeats():
             for film in await asyncio.to_thread(self._ledger.films.unended):
-                await self._see_to_film(film)
+                try:
+                    await self._see_to_film(film)
+                except FilmError as error:
+                    log.warning("left to the next sweep", film=film.film_id, why=str(error))
             for posting in await asyncio.to_thread(self._ledger.journal.unsettled, IDLE_S):
                 try:
                     await self._see_to_posting(posting)

@@ -168,7 +168,11 @@ class World:
         return [job for job in jobs if model in job["model"] and words in job["words"]]
 
     async def close(self) -> None:
-        """End every workflow that the test left running."""
+        """End every workflow that the test left running, and its films for any later sweep."""
+        for film in await asyncio.to_thread(self.ledger.films.unended):
+            await asyncio.to_thread(self.ledger.films.set, film.film_id, Execution.CANCELLED)
+            with contextlib.suppress(Exception):
+                await self.client.get_workflow_handle(film_workflow_id(film.film_id)).terminate()
         async for found in self.client.list_workflows("ExecutionStatus = 'Running'"):
             with contextlib.suppress(Exception):
                 await self.client.get_workflow_handle(found.id, run_id=found.run_id).terminate()
