@@ -1,10 +1,11 @@
 """A commission: one request for one shot, with everything needed to see it through."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from urllib.parse import urlsplit
 
+from filmforge.addresses import is_public
 from filmforge.contracts import Generated, GenerateOrder
 from filmforge.direction import directed, model_ref, request_for, tags_of
 from filmforge.domain import Execution, GenerationRequest, Kind, Review, Tags
@@ -12,14 +13,19 @@ from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
 from filmforge.ledger.posting import Claim, Posting
 from filmforge.ledger.shots import ShotRecord
-from filmforge.providers.base import Provider
+from filmforge.providers.base import Material, Provider
 from filmforge.providers.registry import Registry
 from filmforge.store import AssetStore
+
+MAX_INPUT_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
 class Commission:
-    """A request, its maker, its price and who asks; `note` is the direction it follows."""
+    """A request, its maker, its price and who asks.
+
+    `note` is the direction it follows, `project` whose fair share of the slots it takes.
+    """
 
     request: GenerationRequest
     provider: Provider
@@ -28,6 +34,7 @@ class Commission:
     tags: Tags
     note: str | None
     callback_url: str | None
+    project: str
 
     @property
     def key(self) -> str:
@@ -44,12 +51,19 @@ class Commissions:
     """Writes commissions from what the ledger knows of a shot."""
 
     def __init__(
-        self, ledger: Ledger, store: AssetStore, registry: Registry, public_url: str
+        self,
+        ledger: Ledger,
+        store: AssetStore,
+        registry: Registry,
+        public_url: str,
+        *,
+        allow_private: bool,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._registry = registry
         self._public_url = public_url
+        self._reachable = allow_private or _is_public(public_url)
 
     async def upload(self, order: GenerateOrder) -> Generated | None:
         """The asset a person uploaded in place of this one, if there is one."""
@@ -63,9 +77,31 @@ class Commissions:
         """The commission for one asset of a shot. Raises BadInput when no model can serve it."""
         return await asyncio.to_thread(self._write, order)
 
-    def inputs(self, commission: Commission) -> Mapping[str, str]:
-        """URLs of what the request is made from, by role."""
-        return {part.role: self._store.url(part.digest) for part in commission.request.inputs}
+    async def materials(self, commission: Commission) -> dict[str, Material]:
+        """What the request is made from, by role, as its provider can read it.
+
+        Raises StoreUnavailable, or BadMedia for an input above MAX_INPUT_BYTES.
+        """
+        provider, store = commission.provider, self._store
+        as_file = provider.wants_files or not (provider.local or store.public)
+        found: dict[str, Material] = {}
+        for part in commission.request.inputs:
+            url, media_type, data = store.url(part.digest), "", None
+            if as_file:
+                loaded = await store.load(part.digest, MAX_INPUT_BYTES)
+                media_type, data = loaded.media_type, loaded.data
+            found[part.role] = Material(
+                url=url, media_type=media_type, public=store.public, data=data
+            )
+        return found
+
+    def fallback(self, order: GenerateOrder) -> str | None:
+        """The model that the film names for when the first one fails, unless it is in use."""
+        film = self._ledger.films.read(order.film_id)
+        ref: str | None = getattr(film.brief.fallbacks, order.kind.value)
+        record = self._ledger.shots.read(order.film_id, order.shot_id)
+        in_use = ":".join(model_ref(film.brief, record.shot, record.direction, order.kind))
+        return None if ref == in_use else ref
 
     def from_posting(self, posting: Posting) -> Commission:
         """The commission that a row of the journal stands for, to settle it on its payer."""
@@ -80,6 +116,7 @@ class Commissions:
             tags=tags_of(directed(record.shot, record.direction)),
             note=None,
             callback_url=self._callback_url(posting.request),
+            project=payer.film_id,
         )
 
     def _write(self, order: GenerateOrder) -> Commission:
@@ -102,6 +139,7 @@ class Commissions:
             tags=tags_of(directed(record.shot, record.direction)),
             note=notes[-1] if notes else None,
             callback_url=self._callback_url(request),
+            project=film.brief.project or order.film_id,
         )
 
     def _show_work(self, record: ShotRecord) -> None:
@@ -113,5 +151,16 @@ class Commissions:
                 review=Review.WIP,
             )
 
-    def _callback_url(self, request: GenerationRequest) -> str:
+    def _callback_url(self, request: GenerationRequest) -> str | None:
+        if not self._reachable:
+            return None
         return f"{self._public_url}/v1/callbacks/{request.provider}/{request.key}"
+
+
+def _is_public(url: str) -> bool:
+    """Whether a provider out there could call it: a name with a dot, or a public address."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return is_public(host)
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".internal", ".localhost"))

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmforge.domain import Asset, Kind
-from filmforge.errors import BadMedia
+from activities.commission import Commission
+from filmforge.domain import Asset
+from filmforge.errors import BadMedia, WorkDirFull
 from filmforge.media.probe import MediaFacts, verify
-from filmforge.providers.base import JobReport, Provider
-from filmforge.store import Stored
+from filmforge.providers.base import Job, JobReport
+from filmforge.store import AssetStore, Stored
 
 TRIES = 3
 
@@ -48,31 +49,44 @@ def asset_of(stored: Stored, facts: MediaFacts) -> Asset:
 class Downloads:
     """Fetches outputs into a work directory that is cleaned after use."""
 
-    def __init__(self, work_dir: Path, max_bytes: int) -> None:
+    def __init__(self, store: AssetStore, work_dir: Path, max_bytes: int) -> None:
+        self._store = store
         self._work_dir = work_dir
         self._max_bytes = max_bytes
 
     @asynccontextmanager
     async def fetched(
-        self, provider: Provider, report: JobReport, kind: Kind
+        self, commission: Commission, job: Job, report: JobReport
     ) -> AsyncIterator[Download]:
         """A verified copy of the job's output, for as long as the block runs.
 
-        A file that arrives broken is fetched again, twice; then BadMedia is raised.
+        A file that arrives broken is fetched again, twice; then BadMedia is raised. A full disk
+        raises WorkDirFull.
         """
-        if not report.output_url:
-            raise BadMedia("the provider named no output")
-        self._work_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._work_dir) as folder:
-            path = Path(folder) / "output"
-            yield Download(path, await self._fetch(provider, report.output_url, path, kind))
+        try:
+            self._work_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._work_dir) as folder:
+                path = Path(folder) / "output"
+                yield Download(path, await self._fetch(commission, job, report, path))
+        except OSError as error:
+            raise WorkDirFull(f"{self._work_dir}: {error.strerror}") from error
 
-    async def _fetch(self, provider: Provider, url: str, path: Path, kind: Kind) -> MediaFacts:
+    async def _fetch(
+        self, commission: Commission, job: Job, report: JobReport, path: Path
+    ) -> MediaFacts:
         for left in reversed(range(TRIES)):
             try:
-                await provider.fetch(url, path, self._max_bytes)
-                return await asyncio.to_thread(verify, path, kind)
+                await self._bring(commission, job, report, path)
+                return await asyncio.to_thread(verify, path, commission.kind)
             except BadMedia:
                 if not left:
                     raise
         raise AssertionError("unreachable")
+
+    async def _bring(self, commission: Commission, job: Job, report: JobReport, path: Path) -> None:
+        if job.asset is not None:
+            await self._store.fetch(job.asset, path)
+        elif report.output_url:
+            await commission.provider.fetch(report.output_url, path, self._max_bytes)
+        else:
+            raise BadMedia("the provider named no output")

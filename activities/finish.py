@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.boundary import film_errors
 from activities.download import asset_of
-from activities.generate import Marks
+from activities.marks import Marks
 from activities.presence import heartbeats
 from filmforge.contracts import AssembleOrder, ConformOrder
 from filmforge.cut import Slot, lay_out

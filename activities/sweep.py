@@ -66,7 +66,7 @@ class Sweep:
                 log.info("already ended", film=film.film_id, why=str(error))
         elif not running:
             log.warning("starting a film that was left behind", film=film.film_id)
-            await self._engine.start_film(film.film_id)
+            await self._engine.start_film(film.film_id, film.brief)
 
     async def _see_to_posting(self, posting: Posting) -> None:
         """A request of a film that does not run: release it unsent, or see it to its end."""

@@ -17,7 +17,7 @@ from filmforge.domain import (
     Tags,
 )
 from filmforge.errors import BadInput
-from filmforge.providers.base import Model
+from filmforge.providers.catalogue import Model, fit
 
 DEFAULT_PROVIDERS = Providers(
     image="preview:storyboard", video="preview:camera", audio="preview:voice"
@@ -74,7 +74,7 @@ def request_for(
         kind=kind,
         provider=provider,
         model=model_id,
-        parameters={k: v for k, v in sorted(offered.items()) if k in model.parameters and v},
+        parameters=fit(model, offered),
         seed=_seed(shot, direction) if model.takes_seed else None,
         inputs=(Ingredient(role="frame", digest=frame),) if frame else (),
     )

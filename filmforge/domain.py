@@ -225,12 +225,19 @@ class Output(Frozen):
 
 
 class Brief(Frozen):
-    """What a submitted film says besides its shots."""
+    """What a submitted film says besides its shots.
+
+    Films of one `project` share its cap and its turn at a provider; `priority` 1 goes first.
+    `fallbacks` are used in place of a model that provably took no money.
+    """
 
     film_id: Identifier | None = None
     title: Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain_text)] = ""
+    project: Identifier | None = None
+    priority: Annotated[int, Field(ge=1, le=5)] = 3
     budget_usd: Money | None = None
     providers: Providers = Providers()
+    fallbacks: Providers = Providers()
     approval: Approval = Approval()
     output: Output = Output()
     stop_after: Stage = Stage.FILM
@@ -291,7 +298,8 @@ class Direction(Frozen):
 
     `notes` are reviewers' words, oldest first; each rejected frame adds one retake, which
     moves the seed. `changes` replaces shot fields; `providers` replaces models; `replaced`
-    holds the digests of uploaded assets that stand in for generated ones.
+    holds the digests of uploaded assets that stand in for generated ones. `fell_back` names the
+    kinds whose model FilmForge itself replaced by its fallback.
     """
 
     notes: tuple[Note, ...] = ()
@@ -299,6 +307,7 @@ class Direction(Frozen):
     changes: dict[str, JsonValue] = {}
     providers: Providers = Providers()
     replaced: dict[Kind, Digest] = {}
+    fell_back: tuple[Kind, ...] = ()
 
 
 class Ingredient(Frozen):

@@ -10,7 +10,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import ApplicationError
@@ -32,7 +32,7 @@ from filmforge.contracts import (
     Skip,
     film_workflow_id,
 )
-from filmforge.domain import Stage
+from filmforge.domain import Brief, Stage
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
 from filmforge.settings import Settings
 
@@ -79,9 +79,14 @@ class Engine:
         """An engine on the configured Temporal server."""
         return cls(await connect(settings))
 
-    async def start_film(self, film_id: str, stop_after: Stage | None = None) -> None:
-        """Start the workflow of a film; one that runs already is left alone."""
+    async def start_film(self, film_id: str, brief: Brief, stop_after: Stage | None = None) -> None:
+        """Start the workflow of a film; one that runs already is left alone.
+
+        Within one priority the server deals workflow and activity tasks out fairly between
+        projects; a film without a project stands for itself.
+        """
         order = FilmOrder(film_id=film_id, stop_after=stop_after)
+        turn = Priority(priority_key=brief.priority, fairness_key=brief.project or film_id)
         try:
             await self.client.start_workflow(
                 FILM_WORKFLOW,
@@ -91,6 +96,9 @@ class Engine:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=film_id,
+                priority=Priority(
+                    priority_key=brief.priority, fairness_key=brief.project or film_id
+                ),
                 task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
                 rpc_timeout=CALL_TIMEOUT,
             )

@@ -42,18 +42,30 @@ class BudgetExceeded(FilmError):
 
     code = "budget_exceeded"
 
-    def __init__(self, estimate: Decimal, free: Decimal) -> None:
-        super().__init__(
-            f"needs {format_money(estimate)} USD, {format_money(max(free, Decimal(0)))} USD is free"
-        )
+    def __init__(self, estimate: Decimal, free: Decimal, scope: str = "") -> None:
+        left = format_money(max(free, Decimal(0)))
+        where = f" in {scope}" if scope else ""
+        super().__init__(f"needs {format_money(estimate)} USD, {left} USD is free{where}")
         self.estimate = estimate
         self.free = free
+        self.scope = scope
 
 
 class FilmStopped(FilmError):
     """The film was cancelled, so nothing new may be spent on it."""
 
     code = "film_stopped"
+
+
+class MustWait(FilmError):
+    """A provider's caps leave no room for a submit just now; ask again after `seconds`."""
+
+    code = "provider_busy"
+    retryable = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no room at the provider: ask again in {seconds:.1f} s")
+        self.seconds = seconds
 
 
 class BadMedia(FilmError):
@@ -73,6 +85,13 @@ class StoreUnavailable(FilmError):
     """The object store did not answer; what was written stays written."""
 
     code = "store_unavailable"
+    retryable = True
+
+
+class WorkDirFull(FilmError):
+    """The work directory cannot be written to; what is paid for is fetched once it can."""
+
+    code = "work_dir_full"
     retryable = True
 
 
@@ -130,6 +149,18 @@ class ContentRefused(Refused):
     """The provider refused the content of the request."""
 
     code = "content_refused"
+
+
+class KeyRefused(Refused):
+    """The provider does not take the key of this installation, or does not allow it this."""
+
+    code = "provider_key_refused"
+
+
+class OutOfCredit(Refused):
+    """The account at the provider has no credit left."""
+
+    code = "provider_out_of_credit"
 
 
 class NotConfigured(ProviderError):

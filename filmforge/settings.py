@@ -3,10 +3,19 @@
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from filmforge.money import Money
+
+
+class Pacing(BaseModel):
+    """What one account of a provider may be asked for, by all workers together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_in_flight: int | None = Field(default=None, ge=1)
+    submits_per_s: float | None = Field(default=None, gt=0)
 
 
 class Settings(BaseSettings):
@@ -44,6 +53,51 @@ class Settings(BaseSettings):
 
     patience_s: float = Field(
         default=600, gt=0, description="how long a provider may be down before a shot waits"
+    )
+
+    models_file: Path | None = Field(
+        default=None, description="TOML with models and prices over those of the catalogue"
+    )
+    paces: dict[str, Pacing] = Field(
+        default={}, description='by provider: {"fal": {"max_in_flight": 8, "submits_per_s": 2}}'
+    )
+    submit_timeout_s: float | None = Field(
+        default=None, gt=0, description="None is what each provider's own file says"
+    )
+    listing_lag_s: float | None = Field(default=None, ge=0, description="as above")
+    callback_wait_s: float | None = Field(default=None, ge=0, description="as above")
+
+    fal_key: SecretStr = Field(default=SecretStr(""), validation_alias="FAL_KEY")
+    fal_queue_url: str = "https://queue.fal.run"
+    fal_api_url: str = "https://api.fal.ai"
+    fal_jwks_url: str = "https://rest.alpha.fal.ai/.well-known/jwks.json"
+    replicate_api_token: SecretStr = Field(
+        default=SecretStr(""), validation_alias="REPLICATE_API_TOKEN"
+    )
+    replicate_base_url: str = Field(
+        default="https://api.replicate.com", validation_alias="REPLICATE_BASE_URL"
+    )
+    replicate_webhook_secret: SecretStr = Field(
+        default=SecretStr(""), validation_alias="REPLICATE_WEBHOOK_SECRET"
+    )
+    openai_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="OPENAI_API_KEY")
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL"
+    )
+    openai_webhook_secret: SecretStr = Field(
+        default=SecretStr(""), validation_alias="OPENAI_WEBHOOK_SECRET"
+    )
+    elevenlabs_api_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias="ELEVENLABS_API_KEY"
+    )
+    elevenlabs_base_url: str = Field(
+        default="https://api.elevenlabs.io", validation_alias="ELEVENLABS_BASE_URL"
+    )
+    runwayml_api_secret: SecretStr = Field(
+        default=SecretStr(""), validation_alias="RUNWAYML_API_SECRET"
+    )
+    runwayml_base_url: str = Field(
+        default="https://api.dev.runwayml.com", validation_alias="RUNWAYML_BASE_URL"
     )
 
     fake_url: str = ""

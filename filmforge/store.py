@@ -19,6 +19,13 @@ CHUNK_BYTES = 1 << 20
 PRESIGNED_S = 3600
 
 
+class Loaded(Frozen):
+    """A whole asset in memory."""
+
+    data: bytes
+    media_type: str
+
+
 class Stored(Frozen):
     """A file in the store; `size` in bytes."""
 
@@ -43,6 +50,8 @@ class AssetStore:
 
     def __init__(self, bucket: str, endpoint: str = "") -> None:
         self.bucket = bucket
+        # Whether a URL of this store can be read from anywhere: Amazon's, or any with TLS.
+        self.public = not endpoint or endpoint.startswith("https://")
         # Retries are safe here because every object names its content; few, because Temporal
         # tries again too, and sooner than boto's growing pauses once the store is back.
         config = Config(
@@ -64,6 +73,10 @@ class AssetStore:
     async def fetch(self, digest: str, path: Path) -> None:
         """Stream an asset to a file and check its bytes. Raises NotFound or BadMedia."""
         await asyncio.to_thread(self._fetch, digest, path)
+
+    async def load(self, digest: str, max_bytes: int) -> Loaded:
+        """Read a small asset. Raises NotFound, or BadMedia when it is longer than `max_bytes`."""
+        return await asyncio.to_thread(self._load, digest, max_bytes)
 
     async def size(self, digest: str) -> int:
         """The size of an asset in bytes. Raises NotFound."""
@@ -121,6 +134,13 @@ class AssetStore:
             part.unlink()
             raise BadMedia(f"the stored bytes of {digest} are not what their name says")
         part.replace(path)
+
+    def _load(self, digest: str, max_bytes: int) -> Loaded:
+        with _plain_errors(digest):
+            answer = self._s3.get_object(Bucket=self.bucket, Key=object_key(digest))
+            if answer["ContentLength"] > max_bytes:
+                raise BadMedia(f"the asset {digest} is longer than {max_bytes} bytes")
+            return Loaded(data=answer["Body"].read(), media_type=answer["ContentType"])
 
     def _size(self, digest: str) -> int:
         with _plain_errors(digest):

@@ -10,6 +10,7 @@ import structlog
 from filmforge.embedded import Servers, serve
 from filmforge.settings import Settings
 from tests.fake_process import FakeServer, fake_server
+from tests.postgres import PostgresServer, postgres_server
 from tests.world import World, open_world
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
@@ -22,6 +23,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with serve(state, Settings()) as running, pytest.MonkeyPatch.context() as patch:
         for name, value in running.environment.items():
             patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, shared by the tests of one process."""
+    with postgres_server() as running:
         yield running
 
 

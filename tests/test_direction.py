@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from filmforge.direction import DEFAULT_PROVIDERS, directed, model_ref, request_for, tags_of
 from filmforge.domain import Brief, Direction, GenerationRequest, Kind, Shot
 from filmforge.errors import BadInput
-from filmforge.providers.base import Model, Price, Unit
+from filmforge.providers.catalogue import Model, Price, Unit
 
 FRAME = "ab" * 32
 EVERYTHING = frozenset(

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from filmforge.contracts import Answer, Progress, film_workflow_id
-from filmforge.domain import Execution, Film, Stage, read_film
+from filmforge.domain import Brief, Execution, Film, Stage, read_film
 from filmforge.embedded import Servers
 from filmforge.engine import Engine, FilmCommand, connect
 from filmforge.ledger import Ledger
@@ -89,8 +89,12 @@ class World:
     async def submit(self, document: dict[str, Any]) -> str:
         """Keep a film and start it; returns its id."""
         film_id = await asyncio.to_thread(self.keep, document)
-        await self.engine.start_film(film_id)
+        await self.engine.start_film(film_id, await asyncio.to_thread(self.brief, film_id))
         return film_id
+
+    def brief(self, film_id: str) -> Brief:
+        """What a kept film says besides its shots."""
+        return self.ledger.films.read(film_id).brief
 
     def keep(self, document: dict[str, Any]) -> str:
         """Keep a film without starting it; returns its id."""
@@ -134,7 +138,9 @@ class World:
         """Resume a film that ended, as the gateway does."""
         await self.until_closed(film_id)
         await asyncio.to_thread(self.ledger.films.reopen, film_id, stop_after)
-        await self.engine.start_film(film_id, stop_after)
+        await self.engine.start_film(
+            film_id, await asyncio.to_thread(self.brief, film_id), stop_after
+        )
 
     async def until_closed(self, film_id: str) -> None:
         """Wait until no workflow works on the film."""

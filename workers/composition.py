@@ -14,11 +14,15 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.answers import Answers
 from activities.books import Books
+from activities.collect import Collect
 from activities.commission import Commissions
 from activities.download import Downloads
 from activities.finish import Finish
-from activities.generate import Generate, Marks
+from activities.generate import Generate
+from activities.marks import Marks
+from activities.send import Send
 from activities.sweep import Sweep
 from filmforge.contracts import CPU_QUEUE, ORCHESTRATION_QUEUE
 from filmforge.engine import Engine
@@ -95,17 +99,24 @@ def orchestration_activities(
 ) -> list[Callable[..., Awaitable[Any]]]:
     """Everything but CPU work: the paid step, the books and the sweep."""
     settings, ledger, store = parts.settings, parts.ledger, parts.store
-    commissions = Commissions(ledger, store, parts.registry, settings.public_url)
-    downloads = Downloads(settings.work_dir / "downloads", settings.max_asset_bytes)
-    generate = Generate(
+    marks = marks or Marks()
+    commissions = Commissions(
         ledger,
         store,
         parts.registry,
+        settings.public_url,
+        allow_private=settings.allow_private_urls,
+    )
+    answers = Answers(settings.work_dir / "answers")
+    downloads = Downloads(store, settings.work_dir / "downloads", settings.max_asset_bytes)
+    generate = Generate(
+        ledger,
         commissions,
-        downloads,
+        Send(ledger, store, commissions, answers, marks),
+        Collect(ledger, store, downloads, answers, marks),
+        marks,
         slots=settings.generate_slots,
         patience_s=settings.patience_s,
-        marks=marks,
     )
     books = Books(ledger, window=settings.window, reminder_s=settings.reminder_s)
     sweep = Sweep(ledger, parts.engine, commissions, generate)
@@ -152,7 +163,8 @@ def sandbox() -> SandboxedWorkflowRunner:
 
 
 def clean_work_dir(work_dir: Path) -> None:
-    """Remove half-made files of a worker that was killed."""
+    """Remove half-made files of a worker that was killed; whole answers stay."""
+    Answers(work_dir / "answers").prune()
     for name in ("downloads", "finish"):
         shutil.rmtree(work_dir / name, ignore_errors=True)
         (work_dir / name).mkdir(parents=True)

@@ -17,7 +17,7 @@ from temporalio.client import (
     ScheduleSpec,
 )
 
-from activities.generate import Marks
+from activities.marks import Marks
 from filmforge.contracts import ORCHESTRATION_QUEUE, SWEEP_WORKFLOW
 from filmforge.engine import connect
 from filmforge.settings import Settings

@@ -1,4 +1,4 @@
-"""Callbacks of providers: they wake a request's poll and change nothing else."""
+"""Callbacks of providers: they wake a request's poll, and name a job whose answer was lost."""
 
 import asyncio
 from typing import Annotated
@@ -9,13 +9,28 @@ from filmforge.errors import BadInput, Conflict, NotConfigured, NotFound
 from filmforge.gateway.bodies import raw_body
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.providers.base import Provider
+from filmforge.ledger.posting import State
+from filmforge.providers.base import Notice, Provider
 
 MAX_BODY_BYTES = 1 << 20
+AWAITING_A_JOB = (State.SUBMITTING, State.UNKNOWN)
 
 Parts = Annotated[Gateway, Depends(gateway_of)]
 
 router = APIRouter(tags=["callbacks"])
+
+
+@router.post("/v1/callbacks/{provider}", status_code=204, openapi_extra={"security": []})
+async def account_calls(request: Request, gateway: Parts, provider: str) -> Response:
+    """Take a webhook of a provider that has one address for a whole account.
+
+    The job itself tells which request it belongs to; otherwise as for one request.
+    """
+    caller, notice = await _genuine(request, gateway, provider)
+    if notice.request_key is None:
+        raise _nothing()
+    await asyncio.to_thread(_take, gateway, caller.name, notice.request_key, notice)
+    return Response(status_code=204)
 
 
 @router.post(
@@ -27,35 +42,30 @@ async def provider_calls(
     """Take a provider's webhook: the next poll of that request is due now.
 
     Only a poll decides what became of a job, so one that is lost, late or repeated is harmless.
+    A job whose answer was lost is written down from it.
     """
-    caller = _provider(gateway, provider)
-    job_id = _genuine_job(caller, request, await _body(request))
-    await asyncio.to_thread(_wake, gateway, provider, request_key, job_id)
+    caller, notice = await _genuine(request, gateway, provider)
+    if notice.request_key not in (None, request_key):
+        raise _nothing()
+    await asyncio.to_thread(_take, gateway, caller.name, request_key, notice)
     return Response(status_code=204)
 
 
-def _provider(gateway: Gateway, name: str) -> Provider:
+async def _genuine(request: Request, gateway: Gateway, name: str) -> tuple[Provider, Notice]:
     try:
-        return gateway.registry.get(name)
+        provider = gateway.registry.get(name)
     except (BadInput, NotConfigured):
         raise _nothing() from None
-
-
-async def _body(request: Request) -> bytes:
     body = await raw_body(request)
     if len(body) > MAX_BODY_BYTES:
         raise Refusal(413, "too_large", "A callback is larger than 1 MiB: send a smaller one.")
-    return body
-
-
-def _genuine_job(provider: Provider, request: Request, body: bytes) -> str:
     try:
-        return provider.parse_webhook(dict(request.headers), body)
+        return provider, await provider.parse_webhook(dict(request.headers), body)
     except BadInput as error:
         raise Refusal(401, "not_genuine", str(error)) from None
 
 
-def _wake(gateway: Gateway, provider: str, request_key: str, job_id: str) -> None:
+def _take(gateway: Gateway, provider: str, request_key: str, notice: Notice) -> None:
     journal = gateway.ledger.journal
     try:
         posting = journal.read(request_key)
@@ -63,7 +73,12 @@ def _wake(gateway: Gateway, provider: str, request_key: str, job_id: str) -> Non
         raise _nothing() from None
     if posting.request.provider != provider:
         raise _nothing()
-    if posting.job is not None and job_id not in journal.jobs(request_key):
+    if not gateway.ledger.callbacks.first_time(provider, notice.webhook_id, request_key):
+        return  # told before: nothing new can follow from it
+    if posting.job is None and posting.state in AWAITING_A_JOB:
+        job = notice.job.model_dump(mode="json", exclude_none=True)
+        journal.accept(request_key, job, "callback")
+    elif posting.job is not None and notice.job.id not in journal.jobs(request_key):
         raise Conflict("the callback speaks of another job than those of this request")
     journal.wake(request_key)
 

@@ -135,7 +135,8 @@ async def start(
     Raises Refusal saying that it stays so, with the members `more`.
     """
     try:
-        await gateway.engine.start_film(film_id, stop_after)
+        brief = (await asyncio.to_thread(gateway.ledger.films.read, film_id)).brief
+        await gateway.engine.start_film(film_id, brief, stop_after)
     except ServiceUnavailable as error:
         detail = (
             f"The film {film_id} is kept and queued; it starts by itself when Temporal answers "

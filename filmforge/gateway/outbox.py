@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from filmforge.errors import FilmError, ServiceUnavailable
-from filmforge.gateway.addresses import check_url, open_checked
+from filmforge.addresses import check_url, open_checked
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.gateway.view import OutputView, budget_view

@@ -1,16 +1,21 @@
 """The ledger: the money journal and the read model in one database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from filmforge.ledger import caps
 from filmforge.ledger.assets import Assets
 from filmforge.ledger.budget import Budget, film_scope, read_budget, set_limit
+from filmforge.ledger.callbacks import Callbacks
+from filmforge.ledger.caps import Cap, CapChange
 from filmforge.ledger.costs import Costs
 from filmforge.ledger.database import Database
 from filmforge.ledger.events import Events
 from filmforge.ledger.films import Films
 from filmforge.ledger.gates import Gates, record_audit
-from filmforge.ledger.journal import Journal, record_budget
+from filmforge.ledger.journal import Journal
+from filmforge.ledger.settlement import record_budget
 from filmforge.ledger.shots import Shots
 from filmforge.ledger.takes import Takes
 from filmforge.money import format_money
@@ -29,6 +34,7 @@ class Ledger:
     assets: Assets
     costs: Costs
     events: Events
+    callbacks: Callbacks
 
     def budget(self, film_id: str) -> Budget:
         """The four figures of a film. Raises NotFound."""
@@ -41,6 +47,30 @@ class Ledger:
             set_limit(tx, film_scope(film_id), limit)
             record_audit(tx, film_id, None, who, "budget", limit_usd=format_money(limit))
             record_budget(tx, film_id)
+
+    def set_cap(self, scope: str, limit: Decimal, shadow: bool, who: str) -> None:
+        """Set the cap `project:NAME`, `month:2026-11` or `month:*`, what every month starts from.
+
+        It counts what its project or month has spent before; a shadow counts and refuses nothing.
+        Raises BadInput for another scope.
+        """
+        with self.db.write() as tx:
+            caps.set_cap(tx, scope, limit, shadow, who)
+
+    def remove_cap(self, scope: str, who: str = "filmforge") -> None:
+        """Take a cap away; months that have begun outlive `month:*`. Raises NotFound, BadInput."""
+        with self.db.write() as tx:
+            caps.remove_cap(tx, scope, who)
+
+    def caps(self) -> Sequence[Cap]:
+        """Every cap with its figures, without the budgets of films."""
+        with self.db.read() as tx:
+            return caps.read_caps(tx)
+
+    def cap_changes(self) -> Sequence[CapChange]:
+        """Who set or removed which cap, oldest first."""
+        with self.db.read() as tx:
+            return caps.read_changes(tx)
 
     def close(self) -> None:
         """Close every connection."""
@@ -60,4 +90,5 @@ def open_ledger(url: str) -> Ledger:
         assets=Assets(db),
         costs=Costs(db),
         events=Events(db),
+        callbacks=Callbacks(db),
     )

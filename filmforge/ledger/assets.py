@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from filmforge.domain import Asset, Frozen, GenerationRequest, Kind, Tags
 from filmforge.errors import NotFound
-from filmforge.ledger.database import Database, now
+from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.tables import asset_tags, assets
 from filmforge.money import Money, from_micros
 
@@ -72,18 +72,9 @@ class Origin(Frozen):
 
 def index_asset(tx: Connection, asset: Asset, origin: Origin, tags: Tags) -> None:
     """Put an asset into the index, once; where it first came from is remembered."""
-    known = select(assets.c.digest).where(assets.c.digest == asset.digest)
-    if tx.execute(known).scalar():
+    values = {**asset.model_dump(), **origin.model_dump(), "reuses": 0, "saved_micros": 0}
+    if not insert_new(tx, assets, **values, created_at=now()):
         return
-    tx.execute(
-        insert(assets).values(
-            **asset.model_dump(),
-            **origin.model_dump(),
-            reuses=0,
-            saved_micros=0,
-            created_at=now(),
-        )
-    )
     rows = [{"digest": asset.digest, "facet": f, "value": v} for f, v in sorted(_pairs(tags))]
     if rows:
         tx.execute(insert(asset_tags), rows)

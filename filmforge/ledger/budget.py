@@ -2,12 +2,14 @@
 
 from decimal import Decimal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, insert, select, true, update
 
 from filmforge.domain import Frozen
 from filmforge.errors import BudgetExceeded, NotFound
 from filmforge.ledger.tables import budgets
 from filmforge.money import Money, from_micros, to_micros
+
+_COMMITTED = budgets.c.reserved_micros + budgets.c.spent_micros
 
 
 class Budget(Frozen):
@@ -26,15 +28,7 @@ def film_scope(film_id: str) -> str:
 
 def open_budget(tx: Connection, scope: str, limit: Decimal) -> None:
     """Start a scope with nothing reserved and nothing spent."""
-    tx.execute(
-        insert(budgets).values(
-            scope=scope,
-            limit_micros=to_micros(limit),
-            reserved_micros=0,
-            spent_micros=0,
-            saved_micros=0,
-        )
-    )
+    tx.execute(insert(budgets).values(scope=scope, limit_micros=to_micros(limit)))
 
 
 def read_budget(tx: Connection, scope: str) -> Budget:
@@ -50,32 +44,44 @@ def read_budget(tx: Connection, scope: str) -> Budget:
     )
 
 
-def reserve_money(tx: Connection, scope: str, micros: int) -> None:
+def reserve_money(tx: Connection, scope: str, micros: int) -> bool:
     """Move an estimate from free to reserved, in one statement so that no race can overspend.
 
-    Raises BudgetExceeded when spent + reserved + estimate would pass the limit. An estimate
-    of nothing always fits: free work goes on in a film whose money is gone.
+    True when it does not fit and only because the scope is a shadow was taken all the same,
+    and counted. Raises BudgetExceeded when spent + reserved + estimate would pass the limit. An
+    estimate of nothing always fits: free work goes on in a film whose money is gone.
     """
-    fits = budgets.c.spent_micros + budgets.c.reserved_micros + micros <= budgets.c.limit_micros
-    done = tx.execute(
-        update(budgets)
-        .where(budgets.c.scope == scope, fits if micros else budgets.c.scope == scope)
-        .values(reserved_micros=budgets.c.reserved_micros + micros)
-    )
-    if not done.rowcount:
-        budget = read_budget(tx, scope)
-        free = budget.limit - budget.spent - budget.reserved
-        raise BudgetExceeded(from_micros(micros), free)
+    mine = budgets.c.scope == scope
+    fits = _COMMITTED + micros <= budgets.c.limit_micros if micros else true()
+    more = {"reserved_micros": budgets.c.reserved_micros + micros}
+    if tx.execute(update(budgets).where(mine, fits).values(**more)).rowcount:
+        return False
+    refused = {
+        "refused_count": budgets.c.refused_count + 1,
+        "refused_micros": budgets.c.refused_micros + micros,
+    }
+    shadow = update(budgets).where(mine, budgets.c.shadow).values(**more, **refused)
+    if tx.execute(shadow).rowcount:
+        return True
+    budget = read_budget(tx, scope)
+    free = budget.limit - budget.spent - budget.reserved
+    raise BudgetExceeded(from_micros(micros), free, scope)
 
 
 def settle_money(tx: Connection, scope: str, reserved_micros: int, spent_micros: int) -> None:
-    """Turn a reservation into what was really spent; the rest is free again."""
+    """Turn a reservation into what was really spent; the rest is free again.
+
+    What a provider took beyond the limit becomes overdraft, which shrinks as money comes free.
+    A scope that was removed meanwhile is passed by.
+    """
+    committed = _COMMITTED - reserved_micros + spent_micros
     tx.execute(
         update(budgets)
         .where(budgets.c.scope == scope)
         .values(
             reserved_micros=budgets.c.reserved_micros - reserved_micros,
             spent_micros=budgets.c.spent_micros + spent_micros,
+            overdraft_micros=_beyond(committed - budgets.c.limit_micros),
         )
     )
 
@@ -89,13 +95,24 @@ def add_saving(tx: Connection, scope: str, micros: int) -> None:
     )
 
 
-def set_limit(tx: Connection, scope: str, limit: Decimal) -> None:
+def set_limit(tx: Connection, scope: str, limit: Decimal, shadow: bool | None = None) -> None:
     """Raise or lower the limit; below what is spent and reserved it only stops new spending.
 
-    Raises NotFound.
+    `shadow` None leaves it as it is. Raises NotFound.
     """
+    micros = to_micros(limit)
     done = tx.execute(
-        update(budgets).where(budgets.c.scope == scope).values(limit_micros=to_micros(limit))
+        update(budgets)
+        .where(budgets.c.scope == scope)
+        .values(
+            limit_micros=micros,
+            shadow=budgets.c.shadow if shadow is None else shadow,
+            overdraft_micros=_beyond(_COMMITTED - micros),
+        )
     )
     if not done.rowcount:
         raise NotFound(f"there is no budget for {scope}")
+
+
+def _beyond(excess: ColumnElement[int]) -> ColumnElement[int]:
+    return case((excess > 0, excess), else_=0)

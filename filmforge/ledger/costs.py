@@ -1,17 +1,21 @@
 """Costs: what was spent and what reuse saved, told apart."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, Table, func, select
 
 from filmforge.domain import Frozen
 from filmforge.ledger.database import Database
-from filmforge.ledger.tables import charges, takes
-from filmforge.money import Money, from_micros
+from filmforge.ledger.tables import charges, films, takes
+from filmforge.money import ZERO, Money, from_micros
 
-GROUPS = ("film", "shot", "provider", "model", "kind", "month")
+GROUPS = ("project", "film", "shot", "provider", "model", "kind", "month")
+NO_PROJECT = "(none)"
+_PAGE = 1_000
 
 
 class CostLine(Frozen):
@@ -30,6 +34,21 @@ class CostReport(Frozen):
     spent: Money
     saved: Money
     by: dict[str, tuple[CostLine, ...]]
+
+
+class ChargeLine(Frozen):
+    """One charge: what one submit of one request has cost, and why it was charged."""
+
+    at: datetime
+    film_id: str
+    project: str | None
+    shot_id: str
+    kind: str
+    provider: str
+    model: str
+    usd: Money
+    why: str
+    request_key: str
 
 
 class _Figure(Frozen):
@@ -54,9 +73,42 @@ class Costs:
             by=by,
         )
 
+    def lines(
+        self, film_id: str | None = None, project: str | None = None, month: str | None = None
+    ) -> Iterator[ChargeLine]:
+        """Every charge of a film, a project or a month ("2026-11", in UTC), oldest first.
+
+        It reads page by page and holds no transaction between two lines.
+        """
+        wanted = _narrow(charges, film_id, month).order_by(charges.c.id).limit(_PAGE)
+        if project:
+            wanted = wanted.where(films.c.project == project)
+        last: int | None = 0
+        while last is not None:
+            with self._db.read() as tx:
+                page = tx.execute(wanted.where(charges.c.id > last)).all()
+            yield from map(_charge_line, page)
+            last = page[-1].id if len(page) == _PAGE else None
+
+    def retake_rate(self, film_id: str) -> Decimal:
+        """Takes beyond the first of their shot and kind, by shot that has a take; 0 without any.
+
+        A file that a person uploaded is no take that a model was asked for.
+        """
+        numbers = (
+            select(takes.c.shot_id, func.count())
+            .where(takes.c.film_id == film_id, takes.c.provider != "upload")
+            .group_by(takes.c.shot_id, takes.c.kind)
+        )
+        extra: Counter[str] = Counter()
+        with self._db.read() as tx:
+            for shot_id, count in tx.execute(numbers):
+                extra[shot_id] += count - 1
+        return Decimal(extra.total()) / len(extra) if extra else ZERO
+
     def _figures(self, film_id: str | None, month: str | None) -> list[_Figure]:
-        paid = _narrow(select(charges), charges.c, film_id, month)
-        reused = _narrow(select(takes).where(takes.c.reused), takes.c, film_id, month)
+        paid = _narrow(charges, film_id, month)
+        reused = _narrow(takes, film_id, month).where(takes.c.reused)
         with self._db.read() as tx:
             spent = [_Figure(groups=_groups(r), spent=r.micros) for r in tx.execute(paid)]
             saved = [_Figure(groups=_groups(r), saved=r.saved_micros) for r in tx.execute(reused)]
@@ -70,9 +122,10 @@ def month_bounds(month: str) -> tuple[datetime, datetime]:
     return start, start.replace(year=start.year + (following == 1), month=following)
 
 
-def _narrow(
-    wanted: Select[Any], columns: Any, film_id: str | None, month: str | None
-) -> Select[Any]:
+def _narrow(table: Table, film_id: str | None, month: str | None) -> Select[Any]:
+    """The rows of charges or takes, with the project of their film."""
+    columns = table.c
+    wanted = select(table, films.c.project).join(films, films.c.film_id == columns.film_id)
     if film_id:
         wanted = wanted.where(columns.film_id == film_id)
     if month:
@@ -81,8 +134,24 @@ def _narrow(
     return wanted
 
 
+def _charge_line(row: Row[Any]) -> ChargeLine:
+    return ChargeLine(
+        at=row.at,
+        film_id=row.film_id,
+        project=row.project,
+        shot_id=row.shot_id,
+        kind=row.kind,
+        provider=row.provider,
+        model=row.model,
+        usd=from_micros(row.micros),
+        why=row.why,
+        request_key=row.request_key,
+    )
+
+
 def _groups(row: Row[Any]) -> dict[str, str]:
     return {
+        "project": row.project or NO_PROJECT,
         "film": row.film_id,
         "shot": f"{row.film_id}/{row.shot_id}",
         "provider": row.provider,

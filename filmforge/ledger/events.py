@@ -89,7 +89,7 @@ class Events:
                 .where(deliveries.c.next_at <= moment)
                 .order_by(deliveries.c.next_at)
                 .limit(count)
-                .with_for_update(skip_locked=True, of=deliveries)
+                .with_for_update(skip_locked=True, key_share=True, of=deliveries)
             ).all()
             tx.execute(
                 update(deliveries)

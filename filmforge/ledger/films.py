@@ -22,7 +22,7 @@ from filmforge.domain import (
     Review,
     Stage,
 )
-from filmforge.errors import Conflict, NotFound
+from filmforge.errors import BudgetExceeded, Conflict, NotFound
 from filmforge.ledger.assets import index_step
 from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import Database, now
@@ -30,6 +30,10 @@ from filmforge.ledger.events import record_event
 from filmforge.ledger.tables import films, outputs, shots
 
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
+_OVER = (*ENDED, Execution.CANCELLING)
+
+# Fields that came later: without them a film is the one that was submitted before they existed.
+_USUAL = Brief().model_dump(mode="json", include={"project", "priority", "fallbacks"})
 
 
 class FilmRecord(Frozen):
@@ -85,7 +89,7 @@ class Films:
     def read(self, film_id: str) -> FilmRecord:
         """One film. Raises NotFound."""
         with self._db.read() as tx:
-            return _film(_must_film(tx, film_id))
+            return _film(_must_film(tx, film_id, lock=False))
 
     def recent(self, count: int = 100, offset: int = 0) -> Sequence[FilmRecord]:
         """The films, newest first."""
@@ -98,6 +102,18 @@ class Films:
         with self._db.read() as tx:
             wanted = select(films).where(films.c.execution.not_in(ENDED))
             return [_film(row) for row in tx.execute(wanted)]
+
+    def waiting_for_budget(self) -> Sequence[str]:
+        """The films that go on when there is more money: some shot of theirs did not fit."""
+        wanted = (
+            select(shots.c.film_id)
+            .join(films, films.c.film_id == shots.c.film_id)
+            .where(shots.c.reason == BudgetExceeded.code, films.c.execution.not_in(_OVER))
+            .distinct()
+            .order_by(shots.c.film_id)
+        )
+        with self._db.read() as tx:
+            return tx.execute(wanted).scalars().all()
 
     def set(self, film_id: str, execution: Execution, reason: str | None = None) -> None:
         """Record where a film stands with the machines, with its event if that is news.
@@ -155,6 +171,7 @@ class Films:
     def deliver(self, film_id: str, kind: str, made: Asset, recipe: GenerationRequest) -> None:
         """Record a file that the film was made into; it takes the place of an earlier one."""
         with self._db.write() as tx:
+            _must_film(tx, film_id)
             index_step(tx, made, recipe)
             mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
             values = {"digest": made.digest, "media_type": made.media_type, "at": now()}
@@ -191,6 +208,7 @@ def _insert_film(
         insert(films).values(
             film_id=film_id,
             title=film.title,
+            project=film.project,
             document=film.brief.model_dump(mode="json"),
             body_digest=digest,
             idempotency_key=idempotency_key,
@@ -222,7 +240,11 @@ def _insert_film(
 
 
 def _body_digest(film: Film) -> str:
-    text = json.dumps(film.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    body = film.model_dump(mode="json")
+    for name, usual in _USUAL.items():
+        if body[name] == usual:
+            del body[name]
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -242,10 +264,9 @@ def _same(row: Row[Any], digest: str) -> FilmRecord:
     return _film(row)
 
 
-def _must_film(tx: Connection, film_id: str) -> Row[Any]:
-    row = tx.execute(
-        select(films).where(films.c.film_id == film_id).with_for_update()
-    ).one_or_none()
+def _must_film(tx: Connection, film_id: str, lock: bool = True) -> Row[Any]:
+    wanted = select(films).where(films.c.film_id == film_id)
+    row = tx.execute(wanted.with_for_update(key_share=True) if lock else wanted).one_or_none()
     if row is None:
         raise NotFound(f"there is no film {film_id}")
     return row

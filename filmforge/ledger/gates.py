@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from filmforge.domain import Execution, Frozen, Review
 from filmforge.errors import NotFound
-from filmforge.ledger.database import Database, now
+from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.tables import audit, commands, gates, shots
 
@@ -52,6 +52,7 @@ class Gates:
         An older open gate of the shot is closed as replaced.
         """
         with self._db.write() as tx:
+            _lock_shot(tx, film_id, shot_id)
             mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id)
             known = tx.execute(select(gates).where(*mine, gates.c.digest == digest)).one_or_none()
             if known is not None and known.state == "approved":
@@ -119,6 +120,7 @@ class Gates:
     def settle_upload(self, film_id: str, shot_id: str, digest: str, who: str) -> None:
         """A frame that a person uploaded needs no approval: its gate is born approved."""
         with self._db.write() as tx:
+            _lock_shot(tx, film_id, shot_id)
             mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id)
             _withdraw(tx, *mine, who=who)
             known = tx.execute(select(gates.c.gate_id).where(*mine, gates.c.digest == digest))
@@ -133,6 +135,7 @@ class Gates:
     def withdraw(self, film_id: str, shot_id: str) -> None:
         """Nobody needs to judge the shot's frame any more: an open gate is closed as replaced."""
         with self._db.write() as tx:
+            _lock_shot(tx, film_id, shot_id)
             _withdraw(tx, gates.c.film_id == film_id, gates.c.shot_id == shot_id)
 
     def remind(self, film_id: str, shot_id: str, digest: str) -> None:
@@ -150,13 +153,13 @@ class Gates:
     def once(self, command_id: str, work: Callable[[], JsonValue]) -> JsonValue:
         """Do the work of a command in one transaction, or return what it came to before."""
         with self._db.write() as tx:
-            known = tx.execute(
-                select(commands.c.recorded).where(commands.c.command_id == command_id)
-            ).one_or_none()
-            if known is not None:
-                return cast(JsonValue, known[0])
+            mine = commands.c.command_id == command_id
+            # Inserted before the work: whoever does the same at this moment waits here.
+            if not insert_new(tx, commands, command_id=command_id, recorded=None, at=now()):
+                known = tx.execute(select(commands.c.recorded).where(mine)).scalar_one()
+                return cast(JsonValue, known)
             recorded = work()
-            tx.execute(insert(commands).values(command_id=command_id, recorded=recorded, at=now()))
+            tx.execute(update(commands).where(mine).values(recorded=recorded))
             return recorded
 
     def trail(self, film_id: str) -> Sequence[AuditEntry]:
@@ -184,6 +187,12 @@ def record_audit(
             at=now(), film_id=film_id, shot_id=shot_id, who=who, action=action, detail=detail
         )
     )
+
+
+def _lock_shot(tx: Connection, film_id: str, shot_id: str) -> None:
+    """One at a time decides which frame of a shot waits; a gate to lock may not exist yet."""
+    mine = (shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+    tx.execute(select(shots.c.shot_id).where(*mine).with_for_update(key_share=True))
 
 
 def _withdraw(tx: Connection, *which: ColumnElement[bool], who: str | None = None) -> None:

@@ -13,14 +13,23 @@ from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.domain import Asset, GenerationRequest, Tags
-from filmforge.errors import Conflict, FilmStopped, NotFound
+from filmforge.errors import Conflict, FilmStopped, MustWait, NotFound
 from filmforge.ledger.assets import Origin, index_asset
-from filmforge.ledger.budget import film_scope, reserve_money, settle_money
-from filmforge.ledger.database import now
-from filmforge.ledger.events import record_event
+from filmforge.ledger.caps import reserve_everywhere
+from filmforge.ledger.database import insert_new, now
+from filmforge.ledger.pace import (
+    Pace,
+    keep_waiting,
+    lock_lane,
+    pause,
+    seconds_to_wait,
+    sendable,
+    take_turn,
+)
 from filmforge.ledger.posting import IN_FLIGHT, Claim, Posting, State, read_posting
 from filmforge.ledger.register import STOPPED_FILMS, Register
-from filmforge.ledger.tables import charges, films, joins, journal, journal_entries
+from filmforge.ledger.settlement import record_budget, settle
+from filmforge.ledger.tables import films, joins, journal, journal_entries
 from filmforge.money import to_micros
 
 Body = dict[str, JsonValue]
@@ -29,17 +38,22 @@ Body = dict[str, JsonValue]
 class Journal(Register):
     """The journal in a database, where every method that moves money is one transaction."""
 
-    def reserve(self, request: GenerationRequest, estimate: Decimal, claim: Claim) -> Posting:
+    def reserve(
+        self, request: GenerationRequest, estimate: Decimal, claim: Claim, account: str = ""
+    ) -> Posting:
         """Take money for a request that nobody has made or is making; otherwise join it.
 
-        Raises BudgetExceeded, or FilmStopped when the film was cancelled; then nothing changed.
+        `account` is a short fingerprint of the provider's key, never a key. Raises BudgetExceeded,
+        or FilmStopped when the film was cancelled; then nothing changed.
         """
         try:
-            return self._reserve(request, estimate, claim)
+            return self._reserve(request, estimate, claim, account)
         except IntegrityError:  # another film inserted the same key a moment ago: join it
-            return self._reserve(request, estimate, claim)
+            return self._reserve(request, estimate, claim, account)
 
-    def _reserve(self, request: GenerationRequest, estimate: Decimal, claim: Claim) -> Posting:
+    def _reserve(
+        self, request: GenerationRequest, estimate: Decimal, claim: Claim, account: str
+    ) -> Posting:
         key = request.key
         with self._db.write() as tx:
             row = _lock(tx, key)
@@ -48,22 +62,29 @@ class Journal(Register):
                 return read_posting(row)
             _refuse_if_stopped(tx, claim.film_id)
             micros = to_micros(estimate)
-            reserve_money(tx, film_scope(claim.film_id), micros)
+            scopes = reserve_everywhere(tx, claim, micros)
             values: dict[str, Any] = {
                 **claim.model_dump(),
                 "state": State.RESERVED,
                 "estimate_micros": micros,
+                "scopes": scopes,
+                "account": account,
                 "nonce": None,
                 "submits": 0,
                 "submitted_at": None,
+                "waiting_at": None,
                 "job": None,
                 "failure_code": None,
                 "failure_message": None,
                 "updated_at": now(),
             }
             if row is None:
-                body = request.model_dump(mode="json")
-                fresh = {"request_key": key, "request": body, "created_at": now()}
+                fresh = {
+                    "request_key": key,
+                    "request": request.model_dump(mode="json"),
+                    "provider": request.provider,
+                    "created_at": now(),
+                }
                 tx.execute(insert(journal).values(**fresh, **values))
             else:
                 tx.execute(update(journal).where(journal.c.request_key == key).values(**values))
@@ -71,33 +92,36 @@ class Journal(Register):
             record_budget(tx, claim.film_id)
             return read_posting(_lock(tx, key))
 
-    def begin_submitting(self, key: str) -> str | None:
+    def begin_submitting(self, key: str, pace: Pace | None = None) -> str | None:
         """Write `submitting` with a fresh nonce; only who gets the nonce back may POST.
 
-        None when somebody else wrote it first, or when the paying film was stopped.
+        None when somebody else wrote it first, or when the paying film was stopped. Raises
+        MustWait when the account is paused, its pace leaves no room now, or it is the turn of
+        another project that has less in flight there; that the request waits is written down.
         """
-        nonce = secrets.token_hex(16)
-        stopped = select(films.c.film_id).where(films.c.execution.in_(STOPPED_FILMS))
+        pace = pace or Pace()
         with self._db.write() as tx:
-            done = tx.execute(
-                update(journal)
-                .where(
-                    journal.c.request_key == key,
-                    journal.c.state == State.RESERVED,
-                    journal.c.film_id.not_in(stopped),
-                )
-                .values(
-                    state=State.SUBMITTING,
-                    nonce=nonce,
-                    submits=journal.c.submits + 1,
-                    submitted_at=now(),
-                    updated_at=now(),
-                )
-            )
-            if not done.rowcount:
+            row = tx.execute(sendable(key)).one_or_none()
+            if row is None:
                 return None
-            _enter(tx, key, State.SUBMITTING, nonce=nonce)
-        return nonce
+            lane = lock_lane(tx, row.provider, row.account)
+            # Only now is it certain: whoever held the account before may have sent this very one.
+            row = tx.execute(
+                sendable(key).with_for_update(of=journal, key_share=True)
+            ).one_or_none()
+            if row is None:
+                return None
+            seconds = seconds_to_wait(tx, lane, row, pace)
+            if not seconds:
+                take_turn(tx, lane, pace)
+                return _write_submitting(tx, key)
+            keep_waiting(tx, key)
+        raise MustWait(seconds)
+
+    def hold_off(self, provider: str, account: str, seconds: float) -> None:
+        """The provider asked for a pause: nothing is submitted to the account until it is over."""
+        with self._db.write() as tx:
+            pause(tx, provider, account, seconds)
 
     def accept(self, key: str, job: Body, source: str) -> Posting:
         """Write down the provider's job; the first of submitter, webhook and reconciler wins.
@@ -156,7 +180,7 @@ class Journal(Register):
             if row.state == State.SUCCEEDED:
                 return read_posting(row)
             micros = row.estimate_micros if cost is None else to_micros(cost)
-            _settle(tx, row, max(0, micros - _taken(tx, row)), "made")
+            settle(tx, row, micros, "made")
             request = GenerationRequest.model_validate(row.request)
             index_asset(tx, asset, Origin.of(request, micros), tags)
             # The estimate column keeps what the asset cost: it is what a reuse saves.
@@ -191,9 +215,13 @@ class Journal(Register):
     def release_unsent(self, film_id: str) -> None:
         """Give back the money of everything a film reserved and nobody has sent."""
         mine = (journal.c.film_id == film_id, journal.c.state == State.RESERVED)
-        with self._db.write() as tx:
-            for row in tx.execute(select(journal).where(*mine).with_for_update()).all():
-                _release(tx, row)
+        with self._db.read() as view:
+            keys = view.execute(select(journal.c.request_key).where(*mine)).scalars().all()
+        for key in keys:  # one by one: requests of several months lock their caps in any order
+            with self._db.write() as tx:
+                row = _must(tx, key)
+                if (row.film_id, row.state) == (film_id, State.RESERVED):
+                    _release(tx, row)
 
     def resolve(
         self, key: str, choice: Literal["look_again", "send_again", "write_off"], who: str
@@ -210,7 +238,7 @@ class Journal(Register):
                 _move(tx, key, State.RESERVED, nonce=None)
             else:
                 why, micros = f"written off by {who}", row.estimate_micros
-                _settle(tx, row, micros, "written_off")
+                settle(tx, row, micros, "written_off")
                 _move(tx, key, State.FAILED, failure_code="written_off", failure_message=why)
                 _enter(tx, key, State.FAILED, why=why, cost_micros=micros)
             return read_posting(_must(tx, key))
@@ -221,25 +249,34 @@ class Journal(Register):
         with self._db.write() as tx:
             row = _must(tx, key)
             if row.state in IN_FLIGHT and _speaks_of(row, job):
-                _settle(tx, row, to_micros(cost), state.value)
+                settle(tx, row, to_micros(cost), state.value)
                 _move(tx, key, state, failure_code=code, failure_message=message[:2000])
                 detail = {"code": code, "message": message[:2000], "cost_micros": to_micros(cost)}
                 _enter(tx, key, state, **detail)
             return read_posting(_must(tx, key))
 
 
-def record_budget(tx: Connection, film_id: str) -> None:
-    """Tell watchers that a film's money moved."""
-    record_event(tx, film_id, "budget.changed")
+def _write_submitting(tx: Connection, key: str) -> str:
+    nonce = secrets.token_hex(16)
+    _move(
+        tx,
+        key,
+        State.SUBMITTING,
+        nonce=nonce,
+        submits=journal.c.submits + 1,
+        submit=journal.c.submit + 1,
+        submitted_at=now(),
+        waiting_at=None,
+    )
+    _enter(tx, key, State.SUBMITTING, nonce=nonce)
+    return nonce
 
 
 def _join(tx: Connection, row: Row[Any], claim: Claim) -> None:
     if (row.film_id, row.shot_id) == (claim.film_id, claim.shot_id) or row.state not in IN_FLIGHT:
         return
-    mine = {"request_key": row.request_key, "film_id": claim.film_id, "shot_id": claim.shot_id}
-    known = select(joins).where(*(joins.c[name] == value for name, value in mine.items()))
-    if tx.execute(known).one_or_none() is None:
-        tx.execute(insert(joins).values(**mine))
+    mine = {"film_id": claim.film_id, "shot_id": claim.shot_id}
+    insert_new(tx, joins, request_key=row.request_key, **mine)
 
 
 def _speaks_of(row: Row[Any], job: Body | None) -> bool:
@@ -254,52 +291,23 @@ def _may_arm(row: Row[Any], claim: Claim) -> bool:
 
 
 def _release(tx: Connection, row: Row[Any]) -> None:
-    _settle(tx, row, 0, "released")
+    settle(tx, row, 0, "released")
     _move(tx, row.request_key, State.CANCELLED, failure_code="cancelled")
     _enter(tx, row.request_key, State.CANCELLED, why="released before it was sent")
 
 
 def _refuse_if_stopped(tx: Connection, film_id: str) -> None:
-    execution = tx.execute(select(films.c.execution).where(films.c.film_id == film_id)).scalar()
+    stands = select(films.c.execution).where(films.c.film_id == film_id)
+    execution = tx.execute(stands.with_for_update(read=True)).scalar()
     if execution is None:
         raise NotFound(f"there is no film {film_id}")
     if execution in STOPPED_FILMS:
         raise FilmStopped(f"the film {film_id} was cancelled")
 
 
-def _taken(tx: Connection, row: Row[Any]) -> int:
-    """What was spent when the request was given up; nothing while it is in flight."""
-    if row.state in IN_FLIGHT:
-        return 0
-    ended = (journal_entries.c.request_key == row.request_key, journal_entries.c.state == row.state)
-    last = select(journal_entries.c.detail).where(*ended).order_by(journal_entries.c.id.desc())
-    return int(tx.execute(last.limit(1)).scalar_one().get("cost_micros", 0))
-
-
-def _settle(tx: Connection, row: Row[Any], micros: int, why: str) -> None:
-    held = row.estimate_micros if row.state in IN_FLIGHT else 0
-    settle_money(tx, film_scope(row.film_id), held, micros)
-    if micros:
-        request = row.request
-        tx.execute(
-            insert(charges).values(
-                request_key=row.request_key,
-                film_id=row.film_id,
-                shot_id=row.shot_id,
-                kind=request["kind"],
-                provider=request["provider"],
-                model=request["model"],
-                micros=micros,
-                why=why,
-                at=now(),
-            )
-        )
-    record_budget(tx, row.film_id)
-
-
 def _lock(tx: Connection, key: str) -> Row[Any] | None:
     return tx.execute(
-        select(journal).where(journal.c.request_key == key).with_for_update()
+        select(journal).where(journal.c.request_key == key).with_for_update(key_share=True)
     ).one_or_none()
 
 

@@ -40,17 +40,24 @@ class Claim(Frozen):
 
 
 class Posting(Frozen):
-    """A row of the journal as read; `payer` reserved the money and pays."""
+    """A row of the journal as read; `payer` reserved the money and pays.
+
+    `account` is a fingerprint of the provider's key, `scopes` are the budgets the money was
+    taken from, and `submits` counts since the request was armed last.
+    """
 
     request_key: str
     state: State
     request: GenerationRequest
+    provider: str
+    account: str
     payer: Claim
     nonce: str | None
     submits: int
     submitted_at: datetime | None
     job: dict[str, JsonValue] | None
     estimate: Decimal
+    scopes: tuple[str, ...]
     digest: str | None
     failure_code: str | None
     failure_message: str | None
@@ -72,12 +79,15 @@ def read_posting(row: Row[Any] | None) -> Posting:
         request_key=row.request_key,
         state=State(row.state),
         request=GenerationRequest.model_validate(row.request),
+        provider=row.provider,
+        account=row.account,
         payer=Claim(film_id=row.film_id, shot_id=row.shot_id, intent=row.intent),
         nonce=row.nonce,
         submits=row.submits,
         submitted_at=row.submitted_at,
         job=row.job,
         estimate=from_micros(row.estimate_micros),
+        scopes=tuple(row.scopes),
         digest=row.digest,
         failure_code=row.failure_code,
         failure_message=row.failure_message,

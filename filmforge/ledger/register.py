@@ -1,14 +1,15 @@
 """The register: everything that can be read of the journal."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, exists, func, not_, or_, select
 
-from filmforge.errors import NotFound
+from filmforge.errors import CreateAmbiguous, NotFound
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.posting import IN_FLIGHT, Made, Posting, State, read_posting
-from filmforge.ledger.tables import films, joins, journal, journal_entries
+from filmforge.ledger.tables import charges, films, joins, journal, journal_entries, shots
 from filmforge.money import from_micros
 
 STOPPED_FILMS = ("cancelling", "cancelled")
@@ -76,6 +77,57 @@ class Register:
                 .limit(count)
             ).all()
         return [read_posting(row) for row in rows]
+
+    def of_provider(
+        self, provider: str, since: datetime, until: datetime | None = None
+    ) -> Sequence[Posting]:
+        """Every request last submitted to a provider between two moments, oldest first."""
+        wanted = select(journal).where(
+            journal.c.provider == provider, journal.c.submitted_at >= since
+        )
+        if until is not None:
+            wanted = wanted.where(journal.c.submitted_at < until)
+        with self._db.read() as tx:
+            rows = tx.execute(wanted.order_by(journal.c.submitted_at, journal.c.request_key)).all()
+        return [read_posting(row) for row in rows]
+
+    def charged(self, keys: Sequence[str]) -> dict[str, Decimal]:
+        """What was charged for each of the requests in all; those without a charge are absent."""
+        found: dict[str, Decimal] = {}
+        with self._db.read() as tx:
+            for start in range(0, len(keys), 500):
+                rows = tx.execute(
+                    select(charges.c.request_key, func.sum(charges.c.micros))
+                    .where(charges.c.request_key.in_(keys[start : start + 500]))
+                    .group_by(charges.c.request_key)
+                )
+                found.update({row[0]: from_micros(int(row[1])) for row in rows})
+        return found
+
+    def stuck_after_doubt(self) -> Sequence[tuple[str, str]]:
+        """Shots of films that go on which wait for a doubt that has passed, by film and shot."""
+        joined = exists().where(
+            joins.c.request_key == journal.c.request_key,
+            joins.c.film_id == shots.c.film_id,
+            joins.c.shot_id == shots.c.shot_id,
+        )
+        paid = and_(journal.c.film_id == shots.c.film_id, journal.c.shot_id == shots.c.shot_id)
+        doubt = exists().where(
+            journal.c.state == State.UNKNOWN, or_(paid, joined.correlate(shots, journal))
+        )
+        over = (*STOPPED_FILMS, "succeeded")
+        wanted = (
+            select(shots.c.film_id, shots.c.shot_id)
+            .join(films, films.c.film_id == shots.c.film_id)
+            .where(
+                shots.c.reason == CreateAmbiguous.code,
+                films.c.execution.not_in(over),
+                not_(doubt.correlate(shots)),
+            )
+            .order_by(shots.c.film_id, shots.c.position)
+        )
+        with self._db.read() as tx:
+            return [(row.film_id, row.shot_id) for row in tx.execute(wanted)]
 
     def in_doubt(self, film_id: str, shot_id: str) -> Posting | None:
         """The request, paid or joined by a shot, that waits for a person's choice, if any."""

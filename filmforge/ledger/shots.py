@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, Row, func, select, update
 
 from filmforge.contracts import ShotPlan
 from filmforge.domain import (
     Asset,
+    Brief,
     Direction,
     Execution,
     Frozen,
     GenerationRequest,
     Kind,
+    Providers,
     Review,
     Shot,
 )
@@ -20,6 +23,7 @@ from filmforge.errors import NotFound
 from filmforge.ledger.assets import index_step
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
+from filmforge.ledger.gates import record_audit
 from filmforge.ledger.tables import films, shots
 
 
@@ -56,7 +60,7 @@ class Shots:
     def read(self, film_id: str, shot_id: str) -> ShotRecord:
         """One shot. Raises NotFound."""
         with self._db.read() as tx:
-            return _shot(_must_shot(tx, film_id, shot_id))
+            return _shot(_must_shot(tx, film_id, shot_id, lock=False))
 
     def of_film(self, film_id: str, start: int = 0, count: int = 10_000) -> Sequence[ShotRecord]:
         """The shots of a film in film order, from one position on."""
@@ -152,6 +156,26 @@ class Shots:
                 review=Review.DONE,
             )
 
+    def fall_back(self, film_id: str, shot_id: str, kind: Kind, ref: str, why: str) -> bool:
+        """Let the fallback model make one kind of asset; False when that was done before.
+
+        It happens once a kind: what fails there too is for a person.
+        """
+        with self._db.write() as tx:
+            row = _must_shot(tx, film_id, shot_id)
+            old = Direction.model_validate(row.direction)
+            if kind in old.fell_back:
+                return False
+            providers = Providers.model_validate({kind.value: ref}).over(old.providers)
+            made = {"providers": providers, "fell_back": (*old.fell_back, kind)}
+            direction = old.model_copy(update=made).model_dump(mode="json")
+            _update_shot(tx, film_id, shot_id, direction=direction)
+            before = _chosen(tx, film_id, row, old, kind)
+            told: dict[str, JsonValue] = {"kind": kind, "from": before, "to": ref, "why": why}
+            record_audit(tx, film_id, shot_id, "filmforge", "fallback", **told)
+            record_event(tx, film_id, "shot.fell_back", shot_id, **told)
+            return True
+
     def tally(self, film_id: str) -> dict[str, int]:
         """How many shots stand where, by review state."""
         with self._db.read() as tx:
@@ -163,12 +187,22 @@ class Shots:
             return {row[0]: row[1] for row in rows}
 
 
-def _must_shot(tx: Connection, film_id: str, shot_id: str) -> Row[Any]:
-    mine = (shots.c.film_id == film_id, shots.c.shot_id == shot_id)
-    row = tx.execute(select(shots).where(*mine).with_for_update()).one_or_none()
+def _must_shot(tx: Connection, film_id: str, shot_id: str, lock: bool = True) -> Row[Any]:
+    wanted = select(shots).where(shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+    row = tx.execute(wanted.with_for_update(key_share=True) if lock else wanted).one_or_none()
     if row is None:
         raise NotFound(f"there is no shot {shot_id} in film {film_id}")
     return row
+
+
+def _chosen(
+    tx: Connection, film_id: str, row: Row[Any], direction: Direction, kind: Kind
+) -> str | None:
+    """The model that somebody chose for a shot; None when it is the default one."""
+    document = tx.execute(select(films.c.document).where(films.c.film_id == film_id)).scalar_one()
+    chosen = direction.providers.over(Shot.model_validate(row.document).providers)
+    ref: str | None = getattr(chosen.over(Brief.model_validate(document).providers), kind.value)
+    return ref
 
 
 def _update_shot(tx: Connection, film_id: str, shot_id: str, **values: Any) -> None:

@@ -59,6 +59,7 @@ films = Table(
     metadata,
     Column("film_id", String(64), primary_key=True),
     Column("title", String(200), nullable=False),
+    Column("project", String(64), index=True),
     Column("document", JSON, nullable=False),
     Column("body_digest", String(64), nullable=False),
     Column("idempotency_key", String(255), unique=True),
@@ -102,9 +103,40 @@ budgets = Table(
     Column("reserved_micros", BigInteger, nullable=False, default=0),
     Column("spent_micros", BigInteger, nullable=False, default=0),
     Column("saved_micros", BigInteger, nullable=False, default=0),
+    Column("overdraft_micros", BigInteger, nullable=False, default=0),
+    Column("shadow", Boolean, nullable=False, default=False),
+    Column("refused_count", Integer, nullable=False, default=0),
+    Column("refused_micros", BigInteger, nullable=False, default=0),
+    # What is committed beyond the limit is named: a person lowered the limit, or a provider took
+    # more than was quoted. Nothing else can pass it.
+    CheckConstraint(
+        "shadow OR reserved_micros + spent_micros <= limit_micros + overdraft_micros",
+        name="within_limit",
+    ),
+    CheckConstraint("overdraft_micros >= 0", name="overdraft_not_negative"),
     CheckConstraint("reserved_micros >= 0", name="reserved_not_negative"),
     CheckConstraint("spent_micros >= 0", name="spent_not_negative"),
     CheckConstraint("limit_micros >= 0", name="limit_not_negative"),
+)
+
+cap_changes = Table(
+    "cap_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("scope", String(100), nullable=False),
+    Column("limit_micros", BigInteger),
+    Column("shadow", Boolean, nullable=False),
+)
+
+paces = Table(
+    "paces",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("account", String(64), primary_key=True),
+    Column("next_at", UtcDateTime),
+    Column("paused_until", UtcDateTime),
 )
 
 journal = Table(
@@ -113,14 +145,21 @@ journal = Table(
     Column("request_key", String(64), primary_key=True),
     Column("state", String(12), nullable=False),
     Column("request", JSON, nullable=False),
-    Column("film_id", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("film_id", ForeignKey("films.film_id"), nullable=False),
     Column("shot_id", String(64), nullable=False),
     Column("intent", String(200), nullable=False),
     Column("nonce", String(32)),
     Column("submits", Integer, nullable=False, default=0),
+    # `submits` begins anew when the request is armed again; this one counts on, and numbers the
+    # charges.
+    Column("submit", Integer, nullable=False, default=0),
     Column("submitted_at", UtcDateTime),
-    Column("job", JSON),
+    Column("waiting_at", UtcDateTime),
+    Column("job", JSON(none_as_null=True)),
     Column("estimate_micros", BigInteger, nullable=False),
+    Column("scopes", JSON, nullable=False),
     Column("digest", String(64)),
     Column("failure_code", String(64)),
     Column("failure_message", Text),
@@ -132,7 +171,15 @@ journal = Table(
         " 'unknown')",
         name="known_state",
     ),
+    CheckConstraint(
+        "state <> 'submitting' OR (nonce IS NOT NULL AND submitted_at IS NOT NULL)",
+        name="submitting_has_nonce",
+    ),
+    CheckConstraint("state <> 'accepted' OR job IS NOT NULL", name="accepted_has_job"),
+    CheckConstraint("state <> 'succeeded' OR digest IS NOT NULL", name="succeeded_has_digest"),
+    CheckConstraint("state <> 'failed' OR failure_code IS NOT NULL", name="failed_has_code"),
     Index(None, "state"),
+    Index(None, "provider", "account", "state"),
 )
 
 joins = Table(
@@ -163,10 +210,13 @@ charges = Table(
     Column("kind", String(10), nullable=False),
     Column("provider", String(64), nullable=False),
     Column("model", String(200), nullable=False),
+    Column("submit", Integer, nullable=False),
     Column("micros", BigInteger, nullable=False),
+    Column("scopes", JSON, nullable=False),
     Column("why", String(20), nullable=False),
     Column("at", UtcDateTime, nullable=False, index=True),
     CheckConstraint("micros >= 0", name="not_negative"),
+    UniqueConstraint("request_key", "submit"),
 )
 
 assets = Table(
@@ -287,4 +337,13 @@ deliveries = Table(
     Column("next_at", UtcDateTime, index=True),
     Column("delivered_at", UtcDateTime),
     Column("last_error", Text),
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("webhook_id", String(255), primary_key=True),
+    Column("request_key", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
 )

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags, Take
 from filmforge.errors import NotFound
 from filmforge.ledger.assets import Origin, index_asset
-from filmforge.ledger.budget import add_saving, film_scope
+from filmforge.ledger.budget import add_saving
+from filmforge.ledger.caps import lock_scopes
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.posting import Posting
@@ -89,7 +90,8 @@ def _link(
         return known
     price = to_micros(posting.estimate)
     if reused:
-        add_saving(tx, film_scope(film_id), price)
+        for scope in lock_scopes(tx, film_id):
+            add_saving(tx, scope, price)
         tx.execute(
             update(assets)
             .where(assets.c.digest == digest)

@@ -1,63 +1,54 @@
 """What every provider is asked, and what it answers."""
 
-from collections.abc import Mapping
-from datetime import date, datetime
+import base64
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import Field
 
-from filmforge.domain import Frozen, GenerationRequest, Kind
+from filmforge.domain import Frozen, GenerationRequest
 from filmforge.money import Money
+from filmforge.providers.catalogue import Model, Recovery
+
+# Two clocks are believed to differ by at most this: a job that the provider says it accepted
+# that much before we sent it may be ours, as when a machine's clock was set back by an hour.
+CLOCK_MARGIN = timedelta(hours=2)
 
 
-class Unit(StrEnum):
-    """What a price is for."""
+class Material(Frozen):
+    """An asset that a request is made from, at hand before anything is sent.
 
-    ITEM = "item"
-    SECOND = "second"
-    CHARACTER = "character"
-
-
-class Price(Frozen):
-    """What one unit costs, where the figure stands and on which day it was read."""
-
-    usd: Money
-    unit: Unit
-    source: str
-    read_on: date
-
-
-class Model(Frozen):
-    """One model of a provider.
-
-    `parameters` are the names it takes; others never enter the request key.
-    `max_duration_s` bounds a clip in seconds, `max_chars` the spoken text.
+    `url` can be read for an hour; `public` tells whether the whole internet can. `data` is the
+    file itself, given where the provider asked for it or could not read the URL.
     """
 
-    id: str
-    kind: Kind
-    parameters: frozenset[str]
-    price: Price
-    takes_seed: bool = True
-    max_duration_s: float | None = None
-    max_chars: int | None = None
+    url: str
+    media_type: str
+    public: bool
+    data: bytes | None = None
 
-
-class Recovery(StrEnum):
-    """How a job whose answer was lost can be found again."""
-
-    LISTING = "listing"
-    WEBHOOK = "webhook"
-    NONE = "none"
+    @property
+    def reference(self) -> str:
+        """What a provider can read: the URL, or the file itself as a data URI."""
+        if self.public or self.data is None:
+            return self.url
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
 
 
 class Job(Frozen):
-    """A job the provider accepted: its id and every URL it answered with."""
+    """A job the provider accepted: its id, every URL it answered with, and what it told it took.
+
+    `asset` is the digest of the stored answer where the answer was the asset itself.
+    """
 
     id: str
     urls: dict[str, str] = {}
+    cost: Money | None = None
+    asset: str | None = None
 
 
 class JobStatus(StrEnum):
@@ -87,36 +78,86 @@ class JobReport(Frozen):
     progress: float | None = Field(default=None, ge=0, le=1)
 
 
+class Terms(Frozen):
+    """How an installation deals with a provider; None is what the provider's own file says.
+
+    `private` tells that outputs may come from private addresses.
+    """
+
+    submit_timeout_s: float | None = None
+    listing_lag_s: float | None = None
+    callback_wait_s: float | None = None
+    max_in_flight: int | None = None
+    submits_per_s: float | None = None
+    max_connections: int = 64
+    private: bool = False
+
+
+class Listed(Frozen):
+    """A job as the provider's own list tells it; `words` are the prompt or text, if it is told."""
+
+    job: Job
+    status: JobStatus
+    created_at: datetime
+    model: str = ""
+    words: str = ""
+    request_key: str | None = None
+    cost: Money | None = None
+
+
+class Notice(Frozen):
+    """A genuine callback: its own id, the job it speaks of, and the request if it says so."""
+
+    webhook_id: str
+    job: Job
+    request_key: str | None = None
+
+
 class Provider(Protocol):
     """A maker of assets.
 
-    `submit_timeout_s` bounds the one POST as a whole; after it and `listing_lag_s` more,
-    `find` is sure to see every job that was accepted.
+    `account` is a short fingerprint of the key in use, never the key. `submit_timeout_s` bounds
+    the one POST as a whole; `listing_lag_s` after it `find` is sure to see every job that was
+    accepted, and `callback_wait_s` after it a callback for a lost answer is given up.
+    `wants_files` tells that inputs must be given as files, not as URLs; a `local` provider reads
+    the store's URLs whether they are public or not. At most `max_in_flight`
+    jobs and `submits_per_s` submits a second are asked of one account, by all workers together.
     """
 
     name: str
-    recovery: Recovery
+    account: str
     submit_timeout_s: float
     listing_lag_s: float
+    callback_wait_s: float
+    wants_files: bool
+    local: bool
+    max_in_flight: int | None
+    submits_per_s: float | None
 
     def models(self) -> Mapping[str, Model]:
         """The models by id."""
         ...
 
-    def quote(self, request: GenerationRequest) -> Money:
+    def recovery(self, request: GenerationRequest) -> Recovery:
+        """How this request's job can be found when the answer to its submit was lost."""
+        ...
+
+    def quote(self, request: GenerationRequest) -> Decimal:
         """The highest price the request can cost, in US dollars. Raises BadInput."""
         ...
 
     async def submit(
         self,
         request: GenerationRequest,
-        inputs: Mapping[str, str],
+        inputs: Mapping[str, Material],
         callback_url: str | None,
+        answer: Path,
     ) -> Job:
-        """Send the request exactly once; `inputs` are URLs by role, readable for an hour.
+        """Send the request exactly once; `inputs` are what it is made from, by role.
 
-        Raises NotSent or RateLimited when it provably was not accepted, Refused or
-        ContentRefused when it never will be, AnswerLost for everything else.
+        A provider whose answer is the asset itself writes it to `answer`: whole and synced, or
+        not at all. Raises NotSent or RateLimited when the request provably was not accepted,
+        Refused or ContentRefused when it never will be, AnswerLost for everything else.
         """
         ...
 
@@ -137,17 +178,25 @@ class Provider(Protocol):
     ) -> Job | None:
         """Look for a job of this request accepted at or after `since`; None is provably absent.
 
-        `known` are ids of earlier jobs of the same request: they are not the one looked for.
-        Raises CreateAmbiguous when the provider cannot tell.
+        Clocks may differ: where there is none after `since`, the last one within CLOCK_MARGIN
+        before it is taken. `known` are ids of jobs that belong to a request already: they are not
+        the one looked for. Raises CreateAmbiguous when the provider cannot tell.
         """
+        ...
+
+    def listed(self, since: datetime) -> AsyncIterator[Listed]:
+        """The account's jobs since then, newest first. Raises CreateAmbiguous without a list."""
         ...
 
     async def fetch(self, url: str, path: Path, max_bytes: int) -> None:
         """Stream an output to a local file. Raises ProviderUnavailable or BadMedia."""
         ...
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> str:
-        """The job id a genuine callback speaks of. Raises BadInput for a forged or stale one."""
+    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """What a genuine callback says. Raises BadInput for a forged or stale one.
+
+        Raises ProviderUnavailable when its signature cannot be checked just now.
+        """
         ...
 
     async def close(self) -> None:

@@ -3,12 +3,9 @@
 from datetime import date
 from decimal import Decimal
 
-from pydantic import TypeAdapter, ValidationError
-
-from filmforge.domain import MAX_DURATION_S, GenerationRequest, Kind, Seconds
-from filmforge.errors import BadInput
-from filmforge.money import Money
-from filmforge.providers.base import Model, Price, Unit
+from filmforge.domain import MAX_DURATION_S, GenerationRequest, Kind
+from filmforge.providers import catalogue
+from filmforge.providers.catalogue import Model, Price, Unit, unknown_model
 
 SOURCE = "filmforge/fakeserver/catalogue.py"
 MAX_WORDS = 32_000
@@ -22,13 +19,20 @@ def _price(usd: str, unit: Unit) -> Price:
 MODELS = {
     model.id: model
     for model in (
-        Model(id="image-1", kind=Kind.IMAGE, parameters=LOOK, price=_price("0.003", Unit.ITEM)),
+        Model(
+            id="image-1",
+            kind=Kind.IMAGE,
+            parameters=LOOK,
+            max_chars=MAX_WORDS,
+            price=_price("0.003", Unit.ITEM),
+        ),
         Model(
             id="video-1",
             kind=Kind.VIDEO,
             parameters=LOOK | {"fps", "duration"},
+            max_chars=MAX_WORDS,
             price=_price("0.01", Unit.SECOND),
-            max_duration_s=float(MAX_DURATION_S),
+            max_duration_s=MAX_DURATION_S,
         ),
         Model(
             id="voice-1",
@@ -41,40 +45,9 @@ MODELS = {
 }
 
 
-_SECONDS = TypeAdapter[Decimal](Seconds)
-
-
-def price_of(request: GenerationRequest) -> Money:
+def price_of(request: GenerationRequest) -> Decimal:
     """What a request costs, in US dollars. Raises BadInput naming the model or the parameter."""
     model = MODELS.get(request.model)
     if model is None or model.kind is not request.kind:
-        known = ", ".join(m.id for m in MODELS.values() if m.kind is request.kind)
-        problem = f"fake has no {request.kind.value} model {request.model!r}"
-        raise BadInput("model", problem, f"Use one of: {known}.")
-    for name in request.parameters:
-        if name not in model.parameters:
-            known = ", ".join(sorted(model.parameters))
-            raise BadInput(name, f"{model.id} does not take it", f"It takes: {known}.")
-    words = _words(request, "text" if model.kind is Kind.AUDIO else "prompt")
-    match model.price.unit:
-        case Unit.ITEM:
-            return model.price.usd
-        case Unit.SECOND:
-            return model.price.usd * _duration(request)
-        case Unit.CHARACTER:
-            return model.price.usd * len(words)
-
-
-def _words(request: GenerationRequest, name: str) -> str:
-    words = request.parameters.get(name)
-    if not isinstance(words, str) or not 0 < len(words) <= MAX_WORDS:
-        raise BadInput(name, "is missing or too long", f"Give 1 to {MAX_WORDS} characters.")
-    return words
-
-
-def _duration(request: GenerationRequest) -> Decimal:
-    try:
-        return _SECONDS.validate_python(request.parameters.get("duration"))
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"]
-        raise BadInput("duration", problem, 'Give seconds such as "2.5".') from None
+        raise unknown_model("fake", request, MODELS)
+    return catalogue.price_of(model, request)

@@ -29,7 +29,8 @@ from filmforge.media.motion import render_motion
 from filmforge.media.panel import PanelBrief, draw_panel
 from filmforge.media.speech import MAX_CHARS, speak
 from filmforge.money import ZERO
-from filmforge.providers.base import Job, JobReport, JobStatus, Model, Price, Recovery, Unit
+from filmforge.providers.base import Job, JobReport, JobStatus, Listed, Material, Notice
+from filmforge.providers.catalogue import Model, Price, Recovery, Unit
 
 log = structlog.get_logger()
 
@@ -146,9 +147,14 @@ class PreviewProvider:
     """
 
     name = "preview"
-    recovery = Recovery.LISTING
+    account = "here"
     submit_timeout_s = 5.0
     listing_lag_s = 0.0
+    callback_wait_s = 0.0
+    wants_files = False
+    local = True
+    max_in_flight: int | None = None
+    submits_per_s: float | None = None
 
     def __init__(self, work_dir: Path, fetch_asset: FetchAsset, processes: int) -> None:
         self._dir = work_dir / "preview"
@@ -162,13 +168,21 @@ class PreviewProvider:
         """The models by id."""
         return MODELS
 
+    def recovery(self, request: GenerationRequest) -> Recovery:
+        """A job is its request: it is always found."""
+        return Recovery.LISTING
+
     def quote(self, request: GenerationRequest) -> Decimal:
         """Nothing. Raises BadInput naming the field when the request cannot be made."""
         _order(request)
         return ZERO
 
     async def submit(
-        self, request: GenerationRequest, inputs: Mapping[str, str], callback_url: str | None
+        self,
+        request: GenerationRequest,
+        inputs: Mapping[str, Material],
+        callback_url: str | None,
+        answer: Path,
     ) -> Job:
         """Start rendering; a failed rendering of the same request is forgotten."""
         _order(request)
@@ -235,6 +249,11 @@ class PreviewProvider:
         """The job of a request: always there, because a poll starts it."""
         return Job(id=request.key)
 
+    async def listed(self, since: datetime) -> AsyncIterator[Listed]:
+        """Nothing: what is rendered here is on nobody's bill."""
+        for _ in ():
+            yield _
+
     async def fetch(self, url: str, path: Path, max_bytes: int) -> None:
         """Copy an output to a local file and let go of it; a later poll would make it again."""
         named = OUTPUT.fullmatch(url)
@@ -253,7 +272,7 @@ class PreviewProvider:
         source.unlink(missing_ok=True)
         self._forget(named[1])
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> str:
+    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
         """Preview sends no callbacks. Raises BadInput."""
         raise BadInput("provider", "preview sends no callbacks", "Remove the callback.")
 

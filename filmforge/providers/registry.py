@@ -6,13 +6,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from threading import Lock
 
+from pydantic import SecretStr
+
 from filmforge.domain import Kind
 from filmforge.errors import BadInput, NotConfigured
-from filmforge.providers.base import Model, Provider
-from filmforge.settings import Settings
+from filmforge.providers.base import Provider, Terms
+from filmforge.providers.catalogue import Model, load_models
+from filmforge.settings import Pacing, Settings
 
 FetchAsset = Callable[[str, Path], Awaitable[None]]
 Factory = Callable[[], Provider]
+
+OWN = ("preview", "fake")  # their models are made here and cannot be added to
 
 
 class Registry:
@@ -35,8 +40,8 @@ class Registry:
         """
         return self._get(name, "provider")
 
-    def model(self, ref: str, kind: Kind) -> tuple[Provider, Model]:
-        """The provider and the model that "provider:model" names.
+    def model(self, ref: str, kind: Kind, makes: str = "speech") -> tuple[Provider, Model]:
+        """The provider and the model that "provider:model" names; `makes` tells sounds apart.
 
         Raises BadInput naming what exists when there is none that makes this kind, and
         NotConfigured when the provider lacks its key or address.
@@ -45,13 +50,22 @@ class Registry:
         name, _, model_id = ref.partition(":")
         provider = self._get(name, field)
         model = provider.models().get(model_id)
-        if model is not None and model.kind is kind:
-            return provider, model
-        known = sorted(m.id for m in provider.models().values() if m.kind is kind)
+        fitting = {
+            m.id: m
+            for m in provider.models().values()
+            if m.kind is kind and m.makes in (None, makes)
+        }
+        if model_id in fitting:
+            return provider, fitting[model_id]
+        known = sorted(fitting)
         remedy = f"Use one of: {', '.join(f'{name}:{m}' for m in known)}."
         if not known:
             remedy = f"Use a provider that makes {kind.value}."
-        problem = f"{model_id!r} makes {model.kind.value}" if model else f"no model {model_id!r}"
+        elif model is None and name not in OWN:
+            remedy += " Or give the model and its price in FILMFORGE_MODELS_FILE."
+        problem = f"no model {model_id!r} with a known price"
+        if model is not None:
+            problem = f"{model_id!r} makes {model.makes or model.kind.value}"
         raise BadInput(field, f"{name}: {problem}", remedy)
 
     async def close(self) -> None:
@@ -90,13 +104,96 @@ def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
             raise NotConfigured(
                 "fake: has no address: set FILMFORGE_FAKE_URL to that of a filmforge.fakeserver"
             )
+        terms = _terms(settings, "fake").model_copy(
+            update={
+                "submit_timeout_s": settings.fake_submit_timeout_s,
+                "listing_lag_s": settings.fake_listing_lag_s,
+            }
+        )
         secret = settings.fake_webhook_secret.get_secret_value()
-        return FakeProvider(
-            settings.fake_url,
-            secret,
-            submit_timeout_s=settings.fake_submit_timeout_s,
-            listing_lag_s=settings.fake_listing_lag_s,
-            max_connections=settings.generate_slots,
+        return FakeProvider(settings.fake_url, secret, terms)
+
+    return Registry({"preview": preview, "fake": fake, **_hosted(settings)})
+
+
+def _hosted(settings: Settings) -> dict[str, Factory]:
+    def fal() -> Provider:
+        from filmforge.providers.fal import FalProvider
+
+        return FalProvider(
+            _key(settings.fal_key, "fal", "FAL_KEY"),
+            load_models("fal", settings.models_file),
+            _terms(settings, "fal"),
+            queue_url=settings.fal_queue_url,
+            api_url=settings.fal_api_url,
+            jwks_url=settings.fal_jwks_url,
         )
 
-    return Registry({"preview": preview, "fake": fake})
+    def replicate() -> Provider:
+        from filmforge.providers.replicate import ReplicateProvider
+
+        return ReplicateProvider(
+            _key(settings.replicate_api_token, "replicate", "REPLICATE_API_TOKEN"),
+            load_models("replicate", settings.models_file),
+            _terms(settings, "replicate"),
+            base_url=settings.replicate_base_url,
+            webhook_secret=settings.replicate_webhook_secret.get_secret_value(),
+        )
+
+    def openai() -> Provider:
+        from filmforge.providers.openai import OpenAIProvider
+
+        return OpenAIProvider(
+            _key(settings.openai_api_key, "openai", "OPENAI_API_KEY"),
+            load_models("openai", settings.models_file),
+            _terms(settings, "openai"),
+            base_url=settings.openai_base_url,
+            webhook_secret=settings.openai_webhook_secret.get_secret_value(),
+        )
+
+    def elevenlabs() -> Provider:
+        from filmforge.providers.elevenlabs import ElevenLabsProvider
+
+        return ElevenLabsProvider(
+            _key(settings.elevenlabs_api_key, "elevenlabs", "ELEVENLABS_API_KEY"),
+            load_models("elevenlabs", settings.models_file),
+            _terms(settings, "elevenlabs"),
+            base_url=settings.elevenlabs_base_url,
+        )
+
+    def runway() -> Provider:
+        from filmforge.providers.runway import RunwayProvider
+
+        return RunwayProvider(
+            _key(settings.runwayml_api_secret, "runway", "RUNWAYML_API_SECRET"),
+            load_models("runway", settings.models_file),
+            _terms(settings, "runway"),
+            base_url=settings.runwayml_base_url,
+        )
+
+    return {
+        "fal": fal,
+        "replicate": replicate,
+        "openai": openai,
+        "elevenlabs": elevenlabs,
+        "runway": runway,
+    }
+
+
+def _key(key: SecretStr, provider: str, variable: str) -> str:
+    if not key.get_secret_value():
+        raise NotConfigured(f"{provider}: has no key: set {variable}")
+    return key.get_secret_value()
+
+
+def _terms(settings: Settings, name: str) -> Terms:
+    pacing = settings.paces.get(name, Pacing())
+    return Terms(
+        submit_timeout_s=settings.submit_timeout_s,
+        listing_lag_s=settings.listing_lag_s,
+        callback_wait_s=settings.callback_wait_s,
+        max_in_flight=pacing.max_in_flight,
+        submits_per_s=pacing.submits_per_s,
+        max_connections=settings.generate_slots,
+        private=settings.allow_private_urls,
+    )

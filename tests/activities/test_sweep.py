@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -54,7 +55,7 @@ def money(world: World, film_id: str) -> tuple[Decimal, Decimal]:
 
 async def send(world: World, request: GenerationRequest) -> Job:
     provider = world.parts.registry.get("fake")
-    return await provider.submit(request, {}, None)
+    return await provider.submit(request, {}, None, Path("no-answer"))
 
 
 async def test_money_for_what_was_never_sent_is_given_back(world: World) -> None:

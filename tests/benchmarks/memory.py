@@ -64,7 +64,7 @@ async def measure_memory(servers: Servers, fake: FakeServer, folder: Path) -> tu
         ended = asyncio.Event()
         watching = asyncio.create_task(peak_bytes(worker.pid, ended))
         started = time.perf_counter()
-        await engine.start_film(film.film_id)
+        await engine.start_film(film.film_id, film.brief)
         handle = engine.client.get_workflow_handle(film_workflow_id(film.film_id))
         await asyncio.wait_for(handle.result(), TIMEOUT_S)
         ended.set()

@@ -1,18 +1,27 @@
-"""A worker that kills itself at named points: `python -m tests.crash.worker`.
+"""A worker that kills itself at named points, as a program and as a fork of a warm process.
 
-TRAP_POINTS names them, with commas between; TRAP_FILE is a file that gets a line for each as the
-worker dies there, so that it lives on to the next. Without points it is an ordinary worker.
+`python -m tests.crash.worker`: TRAP_POINTS names them, with commas between; TRAP_FILE is a file
+that gets a line for each as the worker dies there, so that it lives on to the next. Without points
+it is an ordinary worker. `work` is the same for a process that was forked with everything imported;
+its one trap is set and seen to spring from outside, in a file.
 """
 
 import asyncio
+import contextlib
+import multiprocessing
 import os
 import signal
+import threading
+from collections.abc import Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import structlog
 
 from activities.generate import Marks
+from filmforge.gateway.main import serve
 from filmforge.settings import Settings
+from tests.crash.hardship import endure
 from workers.main import run_worker
 
 
@@ -30,6 +39,50 @@ class Trap(Marks):
             with self._file.open("a") as file:
                 file.write(f"{point} {key}\n")
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Snare(Marks):
+    """Kills the process at the point that a file names; as it springs the file is gone."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def reach(self, point: str, key: str) -> None:
+        """Die here, if the snare is set here."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._file.read_text() == point:
+                self._file.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(environment: Mapping[str, str], log: Path, snare: Path) -> None:
+    """Be a worker, in a forked process, until somebody kills it."""
+    _settle_in(environment, log)
+    endure(environment)
+    asyncio.run(run_worker(Settings(), Snare(snare)))
+
+
+def receive(environment: Mapping[str, str], log: Path, port: int) -> None:
+    """Be a gateway, in a forked process, until somebody kills it."""
+    _settle_in(environment, log)
+    asyncio.run(serve(Settings(), "127.0.0.1", port))
+
+
+def _settle_in(environment: Mapping[str, str], log: Path) -> None:
+    threading.Thread(target=_die_with_the_parent, daemon=True).start()
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
+
+
+def _die_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -236,10 +236,11 @@ async def test_a_callback_is_signed_and_tried_again(
         job = await asyncio.to_thread(order, client, webhook_url=listener.url)
         await listener.count(2)
         for headers, body in listener.heard:
-            assert provider.parse_webhook(headers, body) == job["request_id"]
+            notice = await provider.parse_webhook(headers, body)
+            assert notice.job.id == job["request_id"]
     other = FakeProvider(server.url, "whsec_b3RoZXItc2VjcmV0")
     with pytest.raises(BadInput):
-        other.parse_webhook(*listener.heard[0])
+        await other.parse_webhook(*listener.heard[0])
     await provider.close()
     await other.close()
 

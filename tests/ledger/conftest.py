@@ -1,4 +1,4 @@
-"""A ledger in a real SQLite file for every test, and short words for what goes into it."""
+"""A ledger in a real database for every test, and short words for what goes into it."""
 
 import contextlib
 import shutil
@@ -17,6 +17,7 @@ from filmforge.domain import Asset, GenerationRequest, Kind, read_film
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.migrate import migrate
 from filmforge.ledger.posting import Claim
+from tests.postgres import PostgresServer
 
 
 @cache
@@ -51,11 +52,58 @@ def passing_ledger() -> Iterator[Ledger]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer) -> str:
+    """A PostgreSQL database with every table, to be copied."""
+    url = postgres.create()
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database with nothing in it, on each of the two kinds of server."""
+    if request.param == "sqlite":
+        path = tmp_path / "ledger.db"
+        path.write_bytes(_template())
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create(like=request.getfixturevalue("migrated"))
+    yield url
+    server.drop(url)
+
+
+Passing = Callable[[], contextlib.AbstractContextManager[Ledger]]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def passing_ledgers(request: pytest.FixtureRequest) -> Passing:
+    """What gives fresh ledgers that go when they are left, as many as one test wants."""
+    if request.param == "sqlite":
+        return passing_ledger
+    server: PostgresServer = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("migrated")
+
+    @contextlib.contextmanager
+    def passing() -> Iterator[Ledger]:
+        url = server.create(like=template)
+        opened = open_ledger(url)
+        try:
+            yield opened
+        finally:
+            opened.close()
+            server.drop(url)
+
+    return passing
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(database_url: str) -> Iterator[Ledger]:
     """An empty ledger."""
-    with fresh_ledger(tmp_path) as opened:
-        yield opened
+    opened = open_ledger(database_url)
+    yield opened
+    opened.close()
 
 
 def digest(text: str) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import update
 
-from filmforge.domain import Tags
+from filmforge.domain import Kind, Tags
 from filmforge.ledger import Ledger
 from filmforge.ledger.costs import CostLine, month_bounds
 from filmforge.ledger.tables import charges, takes
@@ -84,6 +84,7 @@ def test_costs_are_told_by_every_grouping(ledger: Ledger) -> None:
     _spend(ledger, "two", "2", "2026-11-02T00:00:00+00:00", shot="s1")
     report = ledger.costs.report("attic", "2026-11")
     assert {group: [line.name for line in lines] for group, lines in report.by.items()} == {
+        "project": ["(none)"],
         "film": ["attic"],
         "shot": ["attic/s0", "attic/s1"],
         "provider": ["fake"],
@@ -104,3 +105,54 @@ def test_points_in_time_come_back_in_utc(ledger: Ledger) -> None:
     (event,) = ledger.events.since("attic")[:1]
     assert event.at.tzinfo is UTC
     assert [line.name for line in ledger.costs.report().by["month"]] == ["2026-10"]
+
+
+def test_projects_are_told_apart(ledger: Ledger) -> None:
+    add_film(ledger, "cellar", project="pilot")
+    ledger.journal.reserve(request("three"), Decimal(3), claim("cellar"))
+    ledger.journal.succeed(request("three").key, asset("three"), Tags(), None)
+    _spend(ledger, "one", "1", "2026-11-02T00:00:00+00:00")
+    _reuse(ledger, "one", "cellar", "2026-11-03T00:00:00+00:00")
+    lines = ledger.costs.report().by["project"]
+    assert [(line.name, line.spent, line.saved) for line in lines] == [
+        ("(none)", 1, 0),
+        ("pilot", 3, 1),
+    ]
+
+
+def test_every_charge_is_a_line_oldest_first(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filmforge.ledger.costs._PAGE", 2)
+    add_film(ledger, "cellar", project="pilot")
+    for number in range(5):
+        _spend(ledger, f"shot {number}", "0.5", "2026-11-02T00:00:00+00:00")
+    ledger.journal.reserve(request("last"), Decimal(3), claim("cellar"))
+    ledger.journal.fail(request("last").key, "broken", "it broke", Decimal(2))
+    lines = list(ledger.costs.lines())
+    keys = [request(name).key for name in (*(f"shot {n}" for n in range(5)), "last")]
+    assert [line.request_key for line in lines] == keys
+    last = lines[-1].model_dump(mode="json", exclude={"at", "request_key"})
+    assert last == {
+        "film_id": "cellar",
+        "project": "pilot",
+        "shot_id": "s0",
+        "kind": "image",
+        "provider": "fake",
+        "model": "image-1",
+        "usd": "2.00",
+        "why": "failed",
+    }
+    assert list(ledger.costs.lines(project="pilot")) == lines[-1:]
+    assert list(ledger.costs.lines(film_id="attic", month="2026-11")) == lines[:5]
+    assert list(ledger.costs.lines(film_id="attic", month="2026-12")) == []
+
+
+def test_the_retake_rate_is_what_was_made_beyond_the_first_by_shot(ledger: Ledger) -> None:
+    assert ledger.costs.retake_rate("attic") == 0
+    for shot, prompt in (("s0", "one"), ("s0", "two"), ("s0", "three"), ("s1", "four")):
+        _spend(ledger, prompt, "1", "2026-11-02T00:00:00+00:00", shot=shot)
+        ledger.takes.link("attic", shot, ledger.journal.read(request(prompt).key), None)
+    assert ledger.costs.retake_rate("attic") == 1
+    ledger.takes.replace("attic", "s1", Kind.IMAGE, asset("one").digest, "ada")
+    assert ledger.costs.retake_rate("attic") == 1

@@ -1,13 +1,17 @@
 """Films: kept once however often they come, and never revived by late news."""
 
+import hashlib
+import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from filmforge.domain import Asset, Execution, Film, Review, Stage, read_film
 from filmforge.errors import Conflict, NotFound
 from filmforge.ledger import Ledger
+from filmforge.ledger.tables import films
 from tests.ledger.conftest import add_film, asset, at_once, request
 
 
@@ -147,3 +151,27 @@ def test_films_are_listed_newest_first(ledger: Ledger) -> None:
         add_film(ledger, name)
     assert [film.film_id for film in ledger.films.recent()] == ["three", "two", "one"]
     assert [film.film_id for film in ledger.films.recent(1, offset=1)] == ["two"]
+
+
+def test_a_film_from_before_projects_and_fallbacks_existed_is_still_the_same(
+    ledger: Ledger,
+) -> None:
+    """Its digest was taken of a body without these fields."""
+    first, _ = ledger.films.create(_film(), Decimal(9))
+    body = _film().model_dump(mode="json", exclude={"project", "priority", "fallbacks"})
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    earlier = hashlib.sha256(text.encode()).hexdigest()
+    with ledger.db.write() as tx:
+        tx.execute(update(films).values(body_digest=earlier))
+    assert ledger.films.create(_film(priority=3), Decimal(9)) == (first, False)
+
+
+@pytest.mark.parametrize(
+    "later", [{"project": "pilot"}, {"priority": 1}, {"fallbacks": {"image": "fake:image-1"}}]
+)
+def test_another_project_priority_or_fallback_is_another_body(
+    ledger: Ledger, later: dict[str, Any]
+) -> None:
+    ledger.films.create(_film(), Decimal(9))
+    with pytest.raises(Conflict):
+        ledger.films.create(_film(**later), Decimal(9))

@@ -69,3 +69,39 @@ def test_the_shots_of_a_film_come_in_pages(ledger: Ledger) -> None:
 def test_the_tally_counts_by_review_state(ledger: Ledger) -> None:
     ledger.shots.set("attic", "s0", review=Review.DONE)
     assert ledger.shots.tally("attic") == {"done": 1, "ready": 4}
+
+
+def test_a_shot_falls_back_once_a_kind_with_its_trail(ledger: Ledger) -> None:
+    add_film(ledger, "harbour", providers={"image": "fal:flux"})
+    assert ledger.shots.fall_back("harbour", "s0", Kind.IMAGE, "fake:image-1", "it is down")
+    assert not ledger.shots.fall_back("harbour", "s0", Kind.IMAGE, "preview:storyboard", "again")
+    direction = ledger.shots.read("harbour", "s0").direction
+    assert (direction.providers.image, direction.fell_back) == ("fake:image-1", (Kind.IMAGE,))
+    told = {"kind": "image", "from": "fal:flux", "to": "fake:image-1", "why": "it is down"}
+    (entry,) = ledger.gates.trail("harbour")
+    assert (entry.who, entry.action, entry.shot_id, entry.detail) == (
+        "filmforge",
+        "fallback",
+        "s0",
+        told,
+    )
+    event = ledger.events.since("harbour")[-1]
+    assert (event.type, event.shot_id, event.data) == ("shot.fell_back", "s0", told)
+
+
+def test_kinds_fall_back_apart_and_keep_what_people_asked_for(ledger: Ledger) -> None:
+    ledger.shots.direct("attic", "s0", Direction(notes=("warmer",)))
+    for kind in (Kind.VIDEO, Kind.IMAGE):
+        assert ledger.shots.fall_back("attic", "s0", kind, f"fake:{kind}-1", "it is down")
+    direction = ledger.shots.read("attic", "s0").direction
+    assert (direction.notes, direction.fell_back) == (("warmer",), (Kind.VIDEO, Kind.IMAGE))
+    assert (direction.providers.video, direction.providers.image) == (
+        "fake:video-1",
+        "fake:image-1",
+    )
+    assert ledger.gates.trail("attic")[0].detail["from"] is None
+
+
+def test_a_shot_that_is_not_known_does_not_fall_back(ledger: Ledger) -> None:
+    with pytest.raises(NotFound, match="s9"):
+        ledger.shots.fall_back("attic", "s9", Kind.IMAGE, "fake:image-1", "it is down")

@@ -27,14 +27,15 @@ def signed(secret: str, body: str, at: datetime) -> dict[str, str]:
     }
 
 
-def test_a_genuine_callback_names_its_job(provider: FakeProvider) -> None:
+async def test_a_genuine_callback_names_its_job(provider: FakeProvider) -> None:
     body = json.dumps({"request_id": "abc", "status": "COMPLETED"})
     headers = signed(WEBHOOK_SECRET, body, datetime.now(UTC))
-    assert provider.parse_webhook(headers, body.encode()) == "abc"
+    notice = await provider.parse_webhook(headers, body.encode())
+    assert (notice.webhook_id, notice.job.id) == ("msg_1", "abc")
 
 
 @pytest.mark.parametrize("change", ["old", "body", "secret", "no headers", "no id", "not text"])
-def test_a_callback_that_is_not_genuine_or_stale_is_refused(
+async def test_a_callback_that_is_not_genuine_or_stale_is_refused(
     provider: FakeProvider, change: str
 ) -> None:
     now = datetime.now(UTC)
@@ -44,4 +45,4 @@ def test_a_callback_that_is_not_genuine_or_stale_is_refused(
     headers = {} if change == "no headers" else signed(secret, body, at)
     sent = {"body": b'{"request_id": "xyz"}', "not text": b"\xff\xfe"}.get(change, body.encode())
     with pytest.raises(BadInput):
-        provider.parse_webhook(headers, sent)
+        await provider.parse_webhook(headers, sent)

@@ -20,6 +20,8 @@ from filmforge.errors import BadInput, BadMedia, NotFound, ProviderUnavailable, 
 from filmforge.providers.base import Job, JobReport, JobStatus
 from filmforge.providers.preview import PreviewProvider
 
+NO_ANSWER = Path("this-provider-answers-with-a-job")
+
 
 def picture(**parameters: Any) -> GenerationRequest:
     asked = {"prompt": "an attic", "width": 96, "height": 64, **parameters}
@@ -131,7 +133,7 @@ async def test_a_job_is_its_request_and_the_url_names_no_path(
     provider: PreviewProvider, tmp_path: Path
 ) -> None:
     request = picture()
-    job = await provider.submit(request, {}, None)
+    job = await provider.submit(request, {}, None, NO_ANSWER)
     assert (
         job == Job(id=request.key) == await provider.find(request, datetime.now(UTC), frozenset())
     )
@@ -142,7 +144,7 @@ async def test_a_job_is_its_request_and_the_url_names_no_path(
 
 async def test_a_killed_child_costs_only_time(provider: PreviewProvider, tmp_path: Path) -> None:
     request = picture(width=2048, height=2048)
-    await provider.submit(request, {}, None)
+    await provider.submit(request, {}, None, NO_ANSWER)
     await until(lambda: bool(children()))
     for child in children():
         child.kill()
@@ -153,7 +155,7 @@ async def test_a_new_instance_finishes_what_another_forgot(
     provider: PreviewProvider, assets: Assets, tmp_path: Path
 ) -> None:
     request = picture()
-    await provider.submit(request, {}, None)
+    await provider.submit(request, {}, None, NO_ANSWER)
     await provider.close()
     second = PreviewProvider(tmp_path / "work", assets.fetch, processes=1)
     await made(second, request, tmp_path / "a.png")
@@ -204,8 +206,8 @@ async def test_a_store_that_is_away_for_now_is_asked_again_later(tmp_path: Path)
 
 async def test_a_cancelled_job_that_waits_is_dropped(provider: PreviewProvider) -> None:
     running, waiting = picture(width=1024, height=1024), picture(prompt="a forest")
-    await provider.submit(running, {}, None)
-    job = await provider.submit(waiting, {}, None)
+    await provider.submit(running, {}, None, NO_ANSWER)
+    job = await provider.submit(waiting, {}, None, NO_ANSWER)
     await provider.cancel(job)
     assert (await ended(provider, waiting)).status is JobStatus.CANCELLED
 
@@ -248,12 +250,12 @@ def test_what_cannot_be_made_is_refused_by_field(
     assert caught.value.field == field
 
 
-def test_everything_is_free_and_webhooks_are_refused(tmp_path: Path, assets: Assets) -> None:
+async def test_everything_is_free_and_webhooks_are_refused(tmp_path: Path, assets: Assets) -> None:
     provider = PreviewProvider(tmp_path, assets.fetch, 1)
     assert provider.quote(picture()) == 0
     assert {model.price.usd for model in provider.models().values()} == {0}
     with pytest.raises(BadInput):
-        provider.parse_webhook({}, b"")
+        await provider.parse_webhook({}, b"")
 
 
 async def test_closing_ends_the_children(provider: PreviewProvider) -> None:
@@ -283,7 +285,7 @@ async def main():
     asked = {"prompt": "an attic", "width": 96, "height": 64}
     request = GenerationRequest(kind=Kind.IMAGE, provider="preview", model="storyboard",
                                 parameters=asked)
-    job = await provider.submit(request, {}, None)
+    job = await provider.submit(request, {}, None, NO_ANSWER)
     while (await provider.poll(job, request)).status.value == "running":
         await asyncio.sleep(0.05)
     print("ready", flush=True)

@@ -149,7 +149,7 @@ async def test_a_film_that_was_stopped_before_its_workflow_began_makes_nothing(
     film_id = document["film_id"]
     await asyncio.to_thread(world.keep, document)
     await asyncio.to_thread(world.ledger.films.set, film_id, Execution.CANCELLED)
-    await world.engine.start_film(film_id)
+    await world.engine.start_film(film_id, world.brief(film_id))
     await world.finish(film_id)
     assert world.ledger.films.read(film_id).execution == Execution.CANCELLED
     assert world.jobs() == []

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from filmforge.errors import BadInput
-from filmforge.gateway import addresses
-from filmforge.gateway.addresses import Checked, check_url, download, is_public, open_checked
+from filmforge import addresses
+from filmforge.addresses import Checked, check_url, download, is_public, open_checked
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 

@@ -1,0 +1,176 @@
+"""Send: the one paid POST, and what is done when nobody knows what became of it."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from activities.answers import Answers
+from activities.commission import Commission, Commissions
+from activities.marks import Marks
+from activities.presence import uninterrupted
+from filmforge.errors import (
+    AnswerLost,
+    BadMedia,
+    CreateAmbiguous,
+    FilmStopped,
+    NotSent,
+    RateLimited,
+    Refused,
+    StoreUnavailable,
+)
+from filmforge.ledger import Ledger
+from filmforge.ledger.pace import Pace
+from filmforge.ledger.posting import Posting, State
+from filmforge.media.sniff import sniff
+from filmforge.money import ZERO
+from filmforge.providers.base import Job, Material
+from filmforge.providers.catalogue import Recovery
+from filmforge.store import AssetStore
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 0.5
+# Where a provider turns a request away without saying for how long.
+HOLD_OFF_S = 2.0
+# An answer that is the asset exists on this machine alone: it is worth waiting for the store.
+STORE_PATIENCE_S = 120.0
+
+
+class Send:
+    """Brings a reserved request to a job that is written down, sending it at most once."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: AssetStore,
+        commissions: Commissions,
+        answers: Answers,
+        marks: Marks,
+    ) -> None:
+        self._ledger = ledger
+        self._journal = ledger.journal
+        self._store = store
+        self._commissions = commissions
+        self._answers = answers
+        self._marks = marks
+        self._first_seen: dict[str, float] = {}
+
+    async def submit(self, commission: Commission) -> Posting:
+        """Write `submitting`, send the request, and write down what came of it.
+
+        Raises MustWait while the provider's caps leave no room, NotSent or RateLimited when it
+        provably was not accepted. Once `submitting` is written no cancellation comes between.
+        """
+        # What it is made from is at hand before: a store that is away must not leave a doubt.
+        materials = await self._commissions.materials(commission)
+        return await uninterrupted(self._submit(commission, materials))
+
+    async def _submit(self, commission: Commission, materials: dict[str, Material]) -> Posting:
+        key, provider = commission.key, commission.provider
+        pace = Pace(max_in_flight=provider.max_in_flight, submits_per_s=provider.submits_per_s)
+        nonce = await asyncio.to_thread(self._journal.begin_submitting, key, pace)
+        if nonce is None:
+            return await self._let_another_submit(commission)
+        self._marks.reach("submitting", key)
+        answer = self._answers.place(key, nonce)
+        try:
+            job = await provider.submit(
+                commission.request, materials, commission.callback_url, answer
+            )
+        except NotSent as error:
+            await asyncio.to_thread(self._journal.not_accepted, key, nonce, str(error))
+            if isinstance(error, RateLimited):
+                await self._hold_off(commission, error)
+            raise
+        except Refused as error:
+            return await asyncio.to_thread(self._journal.fail, key, error.code, str(error), ZERO)
+        except AnswerLost as error:
+            log.warning("answer lost", error=str(error))
+            return await asyncio.to_thread(self._journal.read, key)
+        self._marks.reach("posted", key)
+        posting = await self._accept(key, job, answer, "submit")
+        self._marks.reach("accepted", key)
+        return posting
+
+    async def reconcile(self, commission: Commission, posting: Posting) -> Posting:
+        """Find out what became of a submit whose answer nobody wrote down; never send it again."""
+        provider, key = commission.provider, commission.key
+        answer = self._answers.of(posting)
+        if answer is not None:
+            return await self._accept(key, Job(id=answer.name[-32:]), answer, "answer")
+        wait_s = self._settle_s(commission) - self._age_s(posting)
+        if wait_s > 0:
+            await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
+            return await asyncio.to_thread(self._journal.read, key)
+        assert posting.submitted_at is not None
+        known = await asyncio.to_thread(self._journal.jobs, key)
+        try:
+            job = await provider.find(commission.request, posting.submitted_at, known)
+        except CreateAmbiguous as error:
+            await asyncio.to_thread(self._journal.doubt, key, str(error))
+            return await asyncio.to_thread(self._journal.read, key)
+        if job is None:
+            why = "the provider provably has no such job"
+            await asyncio.to_thread(self._journal.not_accepted, key, posting.nonce, why)
+            return await asyncio.to_thread(self._journal.read, key)
+        return await self._accept(key, job, None, "reconcile")
+
+    async def _accept(self, key: str, job: Job, answer: Path | None, source: str) -> Posting:
+        if answer is not None and await asyncio.to_thread(answer.exists):
+            job = job.model_copy(update={"asset": await self._keep(answer)})
+        body = job.model_dump(mode="json", exclude_none=True)
+        return await asyncio.to_thread(self._journal.accept, key, body, source)
+
+    async def _keep(self, answer: Path) -> str:
+        """Upload an answer that is the asset; what it is worth is looked at afterwards."""
+        try:
+            media_type = (await asyncio.to_thread(sniff, answer)).media_type
+        except BadMedia:
+            media_type = "application/octet-stream"
+        deadline = time.monotonic() + STORE_PATIENCE_S
+        while True:
+            try:
+                return (await self._store.put(answer, media_type)).digest
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("the store is away; the answer waits here", answer=answer.name)
+                await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _let_another_submit(self, commission: Commission) -> Posting:
+        posting = await asyncio.to_thread(self._journal.read, commission.key)
+        if posting.state == State.RESERVED:
+            if posting.payer.film_id == commission.claim.film_id:
+                raise FilmStopped(f"the film {posting.payer.film_id} was cancelled")
+            await asyncio.sleep(LOOK_AGAIN_S)  # its film was stopped and will release it
+            posting = await asyncio.to_thread(self._journal.read, commission.key)
+        return posting
+
+    async def _hold_off(self, commission: Commission, error: RateLimited) -> None:
+        """Keep every worker from asking this account before the provider said it may."""
+        seconds = HOLD_OFF_S if error.retry_after_s is None else error.retry_after_s
+        name, account = commission.provider.name, commission.provider.account
+        await asyncio.to_thread(self._journal.hold_off, name, account, seconds)
+
+    def _settle_s(self, commission: Commission) -> float:
+        """Seconds after a submit until silence means something."""
+        provider = commission.provider
+        settle_s = provider.submit_timeout_s
+        match provider.recovery(commission.request):
+            case Recovery.LISTING:
+                settle_s += provider.listing_lag_s
+            case Recovery.WEBHOOK if commission.callback_url:
+                settle_s += provider.callback_wait_s
+            case _:
+                pass
+        return settle_s
+
+    def _age_s(self, posting: Posting) -> float:
+        """Seconds since the submit; a clock that was set back cannot make anybody wait longer."""
+        assert posting.submitted_at is not None
+        nonce = posting.nonce or ""
+        watched_s = time.monotonic() - self._first_seen.setdefault(nonce, time.monotonic())
+        return max(watched_s, (datetime.now(UTC) - posting.submitted_at).total_seconds())

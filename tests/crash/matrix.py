@@ -1,0 +1,117 @@
+"""The matrix: where the worker is killed × who makes the asset × how a lost answer can be found."""
+
+import random
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import product
+
+from filmforge.domain import Frozen
+from tests.crash.makers import MAKERS, Maker
+
+# In the order in which they are passed; in the two OUTSIDE ones the worker is killed from outside
+# while it waits, at all others it kills itself.
+POINTS = {
+    "wanted": "before the money is reserved",
+    "reserved": "after the money is reserved",
+    "submitting": "after `submitting` is written, before the POST",
+    "inside": "inside the POST, after the provider accepted",
+    "posted": "after the answer, before it is written down",
+    "accepted": "after `accepted` is written",
+    "polled": "mid-poll",
+    "ended": "after the provider's last word",
+    "downloading": "mid-download",
+    "downloaded": "after the download",
+    "uploaded": "after the upload",
+    "settling": "before settling",
+    "settled": "after settling",
+    "linked": "after the take is linked",
+}
+OUTSIDE = ("inside", "downloading")
+# What the provider was asked may be in doubt only here.
+IN_DOUBT = ("submitting", "inside", "posted")
+# Without a poll and a download there is nothing to be killed in.
+NOT_FOR_ANSWERS = ("polled", "downloading")
+
+
+class Find(StrEnum):
+    """What becomes of a look for a job whose answer was lost."""
+
+    AT_ONCE = "at once"
+    LAGS = "lags"
+    IMPOSSIBLE = "impossible"
+
+
+class Means(Frozen):
+    """By what a lost answer can be found; with `callback` the gateway can be called."""
+
+    callback: bool
+    find: Find
+
+    def __str__(self) -> str:
+        return f"{'callback' if self.callback else 'silent'}.{self.find.replace(' ', '_')}"
+
+
+class Case(Frozen):
+    """One kill."""
+
+    maker: Maker
+    point: str
+    means: Means
+
+    @property
+    def name(self) -> str:
+        """The name by which it is run again."""
+        return f"{self.maker.name}.{self.point}.{self.means}"
+
+    @property
+    def undecidable(self) -> bool:
+        """Whether nobody but a person can say what is to be done after this kill."""
+        if self.means.find is not Find.IMPOSSIBLE or self.point not in IN_DOUBT:
+            return False
+        if self.maker.answers:
+            return self.point != "posted"  # its answer is on this machine's disk by then
+        # A request that never left is never called back.
+        return not self.means.callback or self.point == "submitting"
+
+
+def every_case() -> list[Case]:
+    """The whole product, less what cannot be: callbacks and lists that a provider does not have."""
+    return [
+        Case(maker=maker, point=point, means=Means(callback=callback, find=find))
+        for maker, point, callback, find in product(MAKERS, POINTS, (True, False), Find)
+        if not (maker.answers and point in NOT_FOR_ANSWERS)
+        and (maker.calls or not callback)
+        and (maker.lists or find is Find.IMPOSSIBLE)
+    ]
+
+
+def drawn(count: int, seed: int) -> list[Case]:
+    """So many cases: the whole product again and again, each time shuffled."""
+    chance, cases = random.Random(seed), list[Case]()
+    while len(cases) < count:
+        cases += chance.sample(every_case(), len(every_case()))
+    return cases[:count]
+
+
+def named(name: str) -> Case:
+    """The case of that name. Raises KeyError."""
+    return {case.name: case for case in every_case()}[name]
+
+
+def short(part: int, parts: int) -> list[Case]:
+    """A part of the short form: each point with each maker, and every means of each."""
+    cases = every_case()
+    chosen = dict[str, Case]()
+    for case in _turns(cases):
+        chosen.setdefault(f"{case.maker.name} {case.point}", case)
+    for case in cases:
+        if case.point in IN_DOUBT:
+            chosen.setdefault(f"{case.maker.name} {case.means}", case)
+    ordered = sorted(chosen.values(), key=lambda case: case.name)
+    return ordered[part::parts]
+
+
+def _turns(cases: Sequence[Case]) -> Iterator[Case]:
+    """The cases so that each means comes first in its turn."""
+    chance = random.Random(1)
+    yield from chance.sample(cases, len(cases))

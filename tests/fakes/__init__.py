@@ -1,0 +1,1 @@
+"""Servers with each provider's wire protocol that charge pretend money and misbehave on demand."""
