@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -19,6 +21,7 @@ from filmforge.errors import (
     NotSent,
     RateLimited,
     Refused,
+    ServiceUnavailable,
     StoreUnavailable,
 )
 from filmforge.ledger import Ledger
@@ -35,8 +38,11 @@ log = structlog.get_logger()
 LOOK_AGAIN_S = 0.5
 # Where a provider turns a request away without saying for how long.
 HOLD_OFF_S = 2.0
-# An answer that is the asset exists on this machine alone: it is worth waiting for the store.
-STORE_PATIENCE_S = 120.0
+# What the provider answered is known to this process alone: it is worth waiting for the store
+# and the database rather than to leave a doubt.
+KEEP_PATIENCE_S = 120.0
+
+R = TypeVar("R")
 
 
 class Send:
@@ -122,7 +128,7 @@ class Send:
         if answer is not None and await asyncio.to_thread(answer.exists):
             job = job.model_copy(update={"asset": await self._keep(answer)})
         body = job.model_dump(mode="json", exclude_none=True)
-        return await asyncio.to_thread(self._journal.accept, key, body, source)
+        return await _patiently(lambda: asyncio.to_thread(self._journal.accept, key, body, source))
 
     async def _keep(self, answer: Path) -> str:
         """Upload an answer that is the asset; what it is worth is looked at afterwards."""
@@ -130,15 +136,7 @@ class Send:
             media_type = (await asyncio.to_thread(sniff, answer)).media_type
         except BadMedia:
             media_type = "application/octet-stream"
-        deadline = time.monotonic() + STORE_PATIENCE_S
-        while True:
-            try:
-                return (await self._store.put(answer, media_type)).digest
-            except StoreUnavailable:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("the store is away; the answer waits here", answer=answer.name)
-                await asyncio.sleep(LOOK_AGAIN_S)
+        return (await _patiently(lambda: self._store.put(answer, media_type))).digest
 
     async def _let_another_submit(self, commission: Commission) -> Posting:
         posting = await asyncio.to_thread(self._journal.read, commission.key)
@@ -174,3 +172,16 @@ class Send:
         nonce = posting.nonce or ""
         watched_s = time.monotonic() - self._first_seen.setdefault(nonce, time.monotonic())
         return max(watched_s, (datetime.now(UTC) - posting.submitted_at).total_seconds())
+
+
+async def _patiently(keep: Callable[[], Awaitable[R]]) -> R:
+    """Keep an answer although the store or the database is away for a while."""
+    deadline = time.monotonic() + KEEP_PATIENCE_S
+    while True:
+        try:
+            return await keep()
+        except (StoreUnavailable, ServiceUnavailable) as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("an answer cannot be kept yet", why=str(error))
+            await asyncio.sleep(LOOK_AGAIN_S)

@@ -9,7 +9,7 @@ from activities.boundary import film_errors
 from activities.commission import Commissions
 from activities.generate import Generate
 from activities.presence import heartbeats
-from filmforge.contracts import Cancel
+from filmforge.contracts import Cancel, Retry
 from filmforge.domain import Execution
 from filmforge.engine import Engine
 from filmforge.errors import Conflict, FilmError
@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 IDLE_S = 60.0
 SETTLE_S = 120.0
+# A callback can be repeated for five minutes; a provider delivers one late for hours.
+REMEMBERED_S = 7 * 86_400.0
 
 
 class Sweep:
@@ -37,18 +39,34 @@ class Sweep:
     @activity.defn(name="sweep")
     @film_errors
     async def sweep(self) -> None:
-        """Look once at every film that has not ended and every request in flight."""
+        """Look once at films that do not run, money in flight, and doubts that have passed."""
         async with heartbeats():
-            for film in await asyncio.to_thread(self._ledger.films.unended):
-                try:
-                    await self._see_to_film(film)
-                except FilmError as error:
-                    log.warning("left to the next sweep", film=film.film_id, why=str(error))
-            for posting in await asyncio.to_thread(self._ledger.journal.unsettled, IDLE_S):
-                try:
-                    await self._see_to_posting(posting)
-                except (FilmError, TimeoutError) as error:
-                    log.warning("not settled yet", request_key=posting.request_key, why=str(error))
+            await self._see_to_films()
+            await self._see_to_money()
+            for film_id, shot_id in await asyncio.to_thread(self._ledger.journal.stuck_after_doubt):
+                await self._go_on(film_id, shot_id)
+            await asyncio.to_thread(self._ledger.callbacks.prune, REMEMBERED_S)
+
+    async def _see_to_films(self) -> None:
+        for film in await asyncio.to_thread(self._ledger.films.unended):
+            try:
+                await self._see_to_film(film)
+            except FilmError as error:
+                log.warning("left to the next sweep", film=film.film_id, why=str(error))
+
+    async def _see_to_money(self) -> None:
+        for posting in await asyncio.to_thread(self._ledger.journal.unsettled, IDLE_S):
+            try:
+                await self._see_to_posting(posting)
+            except (FilmError, TimeoutError) as error:
+                log.warning("not settled yet", request_key=posting.request_key, why=str(error))
+
+    async def _go_on(self, film_id: str, shot_id: str) -> None:
+        """A callback or another film has told what became of a request that was in doubt."""
+        try:
+            await self._engine.command(film_id, Retry(shot_id=shot_id, who="sweeper"))
+        except FilmError as error:  # it ended meanwhile, or somebody else was quicker
+            log.info("goes on already", film=film_id, shot=shot_id, why=str(error))
 
     async def _see_to_film(self, film: FilmRecord) -> None:
         running = await self._engine.running(film.film_id)

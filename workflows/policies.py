@@ -36,9 +36,9 @@ FINISH = ActivityConfig(
         initial_interval=timedelta(milliseconds=200),
         backoff_coefficient=2,
         maximum_interval=timedelta(minutes=1),
-        # A tool that fails on the same input ten times needs a person; crashes rarely come so
-        # often to one step.
-        maximum_attempts=10,
+        # A tool that fails on the same input so often needs a person; a database or a store that
+        # is away for half an hour does not.
+        maximum_attempts=40,
     ),
 )
 

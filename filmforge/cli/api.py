@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from filmforge.errors import BadMedia
 Document = dict[str, Any]
 
 _TIMEOUT = httpx.Timeout(60, connect=5)
-_UPLOAD_TIMEOUT = httpx.Timeout(600, connect=5)
+_LONG_TIMEOUT = httpx.Timeout(600, connect=5)
 
 
 class Api:
@@ -40,9 +40,23 @@ class Api:
     ) -> None:
         self._client.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Read something. Raises Refusal or Unreachable, as every call here."""
-        return self._call("GET", path, params=params)
+    def get(
+        self, path: str, params: Mapping[str, Any] | None = None, *, patient: bool = False
+    ) -> Any:
+        """Read something. Raises Refusal or Unreachable, as every call here.
+
+        A `patient` call waits for ten minutes, for what the API must first ask elsewhere.
+        """
+        timeout = _LONG_TIMEOUT if patient else _TIMEOUT
+        return self._call("GET", path, params=params, timeout=timeout)
+
+    def put(self, path: str, body: Any) -> Any:
+        """Set something; `body` is sent as JSON."""
+        return self._call("PUT", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """Take something away."""
+        return self._call("DELETE", path)
 
     def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """Ask for something to be done; `body` is sent as JSON."""
@@ -66,7 +80,7 @@ class Api:
                 content=content,
                 params={"kind": kind},
                 headers={"Content-Type": "application/octet-stream"},
-                timeout=_UPLOAD_TIMEOUT,
+                timeout=_LONG_TIMEOUT,
             )
 
     def ready(self) -> bool:
@@ -90,21 +104,25 @@ class Api:
             draft.unlink(missing_ok=True)
         return size
 
-    def _stream(self, url: str, draft: Path) -> tuple[str, int]:
-        digest, size, address = hashlib.sha256(), 0, self._address(url)
+    def pieces(self, url: str, params: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+        """The bytes of a file as they arrive."""
+        address = self._address(url)
+        key = self._key(address)
         try:
-            with (
-                self._client.stream("GET", address, headers=self._key(address)) as answer,
-                draft.open("wb") as file,
-            ):
+            with self._client.stream("GET", address, params=params, headers=key) as answer:
                 if not answer.is_success:
                     answer.read()
                     refuse(answer)
-                for piece in answer.iter_bytes():
-                    digest.update(piece)
-                    size += file.write(piece)
+                yield from answer.iter_bytes()
         except httpx.TransportError as error:
             raise unreachable(self._access.url, error) from None
+
+    def _stream(self, url: str, draft: Path) -> tuple[str, int]:
+        digest, size = hashlib.sha256(), 0
+        with draft.open("wb") as file:
+            for piece in self.pieces(url):
+                digest.update(piece)
+                size += file.write(piece)
         return digest.hexdigest(), size
 
     def _call(self, method: str, path: str, **options: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from filmforge.cli import demo, films, library, serve, shots
+from filmforge.cli import caps, costs, demo, films, library, reconcile, serve, shots
 from filmforge.cli.problems import complain
 from filmforge.errors import FilmError
 
@@ -41,10 +41,12 @@ for name, command, panel in (
     ("skip", shots.skip, _SHOT),
     ("replace", shots.replace, _SHOT),
     ("resolve", shots.resolve, _SHOT),
-    ("costs", library.costs, _LOOK),
+    ("costs", costs.costs, _LOOK),
+    ("reconcile", reconcile.reconcile, _LOOK),
     ("assets", library.assets, _LOOK),
 ):
     app.command(name, rich_help_panel=panel, no_args_is_help=False)(command)
+app.add_typer(caps.app, name="caps", rich_help_panel=_LOOK)
 
 
 def run(arguments: Sequence[str]) -> int:

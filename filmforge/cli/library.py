@@ -1,4 +1,4 @@
-"""Commands that look things up: what was spent, and what can be used again."""
+"""The command that looks up what can be used again."""
 
 from typing import Annotated, Literal
 
@@ -6,26 +6,6 @@ import typer
 
 from filmforge.cli.connect import connect, tell
 from filmforge.cli.options import AsJson, State
-
-
-def costs(
-    film: Annotated[
-        str | None, typer.Argument(metavar="[FILM]", help="One film; all by default.")
-    ] = None,
-    month: Annotated[
-        str | None, typer.Option("--month", metavar="YYYY-MM", help="One month, in UTC.")
-    ] = None,
-    state: State = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what was spent and what reuse saved, by film, shot, provider, model and month."""
-    from filmforge.cli.api import film_path
-    from filmforge.cli.tables import cost_view
-
-    path = film_path(film, "costs") if film else "/v1/costs"
-    with connect(state) as api:
-        answer = api.get(path, {"month": month} if month else None)
-    tell(answer, as_json, cost_view)
 
 
 def assets(

@@ -27,7 +27,6 @@ STYLES = {
     "queued": "dim",
     "ready": "dim",
 }
-_GROUPS = ("film", "shot", "provider", "model", "kind", "month")
 
 
 def grid(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
@@ -59,11 +58,19 @@ def total_usd(amounts: Iterable[Any]) -> Decimal:
 
 
 def budget_line(budget: Document) -> str:
-    """Cost against limit in one line."""
-    return (
+    """Cost against limit in one line, with what it takes to finish the film where that is told."""
+    line = (
         f"spent {usd(budget['spent_usd'])} of {usd(budget['limit_usd'])}"
         f" · reserved {usd(budget['reserved_usd'])} · saved {usd(budget['saved_usd'])}"
     )
+    rest = budget.get("cost_to_finish_usd")
+    return f"{line} · {to_finish(rest)}" if rest else line
+
+
+def to_finish(rest: Document) -> str:
+    """What it takes to finish a film: the estimate, and what retakes are likely to make of it."""
+    low, likely = usd(rest["low"]), usd(rest["likely"])
+    return f"to finish {low}" if low == likely else f"to finish {low}, likely {likely}"
 
 
 def takes_text(shot: Document) -> str:
@@ -110,6 +117,7 @@ def film_view(film: Document) -> RenderableType:
     head = Text.assemble(
         (film.get("title") or film["film_id"], "bold"),
         f"  {film['film_id']}  ",
+        f"project {film['project']}  " if film.get("project") else "",
         state_text(film["execution"]),
         f"  {film['reason']}" if film.get("reason") else "",
     )
@@ -124,11 +132,13 @@ def film_view(film: Document) -> RenderableType:
 def films_table(answer: Document) -> RenderableType:
     """The films, a row each."""
     numbers = ["shots", "done", "spent", "saved"]
-    table = grid("film", "title", "execution", "reason", *numbers, "created", right=numbers)
+    words = ["film", "title", "project", "execution", "reason"]
+    table = grid(*words, *numbers, "created", right=numbers)
     for film in answer["films"]:
         table.add_row(
             Text(film["film_id"]),
             Text(film["title"]),
+            Text(film.get("project") or ""),
             state_text(film["execution"]),
             Text(film["reason"] or ""),
             str(film["shot_count"]),
@@ -153,34 +163,13 @@ def estimate_table(answer: Document) -> RenderableType:
                 f"cached, saves {usd(line['saves_usd'])}" if line["cached"] else "",
             )
     fits = "fits" if answer["fits"] else "does not fit"
+    rest = answer.get("cost_to_finish_usd")
     return Group(
         table,
         Text(f"Total {usd(answer['total_usd'])} · saved {usd(answer['saved_usd'])}", "bold"),
+        *([Text(to_finish(rest))] if rest else []),
         Text(f"It {fits}: {usd(answer['free_usd'])} of {usd(answer['limit_usd'])} is free."),
     )
-
-
-def cost_view(answer: Document) -> RenderableType:
-    """Spent and saved, in total and by each grouping that has something to tell."""
-    head = f"spent {usd(answer['spent_usd'])} · saved {usd(answer['saved_usd'])}"
-    groups = ((group, answer["by"].get(group)) for group in _GROUPS)
-    tables = (cost_table(lines, f"by {group}") for group, lines in groups if lines)
-    return Group(Text(head, "bold"), *tables)
-
-
-def cost_table(lines: Sequence[Document], title: str) -> Table:
-    """Spent and saved of each line of one grouping."""
-    numbers = ["spent", "saved", "charges", "reuses"]
-    table = grid("", *numbers, right=numbers, title=title)
-    for line in lines:
-        table.add_row(
-            Text(line["name"]),
-            usd(line["spent_usd"]),
-            usd(line["saved_usd"]),
-            str(line["charges"]),
-            str(line["reuses"]),
-        )
-    return table
 
 
 def assets_table(answer: Document) -> RenderableType:

@@ -9,6 +9,7 @@ import httpx
 
 from filmforge.cli.access import Access
 from filmforge.cli.api import film_path, is_loopback, refuse, unreachable
+from filmforge.cli.forecast import Forecast
 from filmforge.cli.problems import Refusal, Unreachable
 from filmforge.cli.progress import View
 from filmforge.cli.stream import news
@@ -54,6 +55,7 @@ class _Watcher:
         self._url = url
         self._path = film_path(film_id)
         self._view = view
+        self._forecast = Forecast(client, self._path)
         self._changed = asyncio.Event()
         self._took_s = 0.0
         self._heard_s = time.monotonic()
@@ -72,6 +74,7 @@ class _Watcher:
                     return film
                 film = await self._next(film, listener, settling=still_since is not None)
         finally:
+            await self._forecast.close()
             listener.cancel()
             with suppress(asyncio.CancelledError, Refusal):
                 await listener
@@ -86,6 +89,8 @@ class _Watcher:
         film: Film = answer.json()
         self._heard_s = time.monotonic()
         self._took_s = self._heard_s - started
+        if not ended(film) and (rest := self._forecast.of(film["budget"])):
+            film["budget"]["cost_to_finish_usd"] = rest
         return film
 
     async def _next(self, film: Film, listener: "asyncio.Task[None]", settling: bool) -> Film:

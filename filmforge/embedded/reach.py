@@ -5,11 +5,12 @@ import subprocess
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from filmforge.embedded.process import binary
 from filmforge.errors import FilmError
+from filmforge.ledger.database import Database, engine_url
 from filmforge.settings import Settings
 
 _EMBEDDED = "embedded: filmforge up starts it"
@@ -63,13 +64,13 @@ def reach_database(settings: Settings) -> Reached:
         return "embedded: SQLite in the state directory", None
     where = "FILMFORGE_DATABASE_URL"
     try:
-        where = make_url(url).render_as_string(hide_password=True)
-        engine = create_engine(url)
+        where = engine_url(url).render_as_string(hide_password=True)
+        database = Database(url)
         try:
-            with engine.connect() as connection:
+            with database.read() as connection:
                 connection.execute(text("SELECT 1"))
         finally:
-            engine.dispose()
-    except (SQLAlchemyError, ImportError, ValueError) as error:
+            database.close()
+    except (FilmError, SQLAlchemyError, ImportError) as error:
         return where, str(error).splitlines()[0]
     return f"{where} answers", None

@@ -21,10 +21,13 @@ _DYNAMIC_CONFIG = {
     "history.maxInFlightUpdates": "1000",
     # In the life of one run; the default is 2,000, a film may have 5,000 shots.
     "history.maxTotalUpdates": "10000",
-    # Tasks of one priority are dealt out fairly between projects: with two slots and 300 steps of
-    # one waiting, ten steps of another came after 240 of them without this, after 12 with it.
+    # Tasks of one priority are dealt out fairly between projects: with 300 steps of one waiting,
+    # the ten of another came after 240 of them without this, and by turns with it. A queue is one
+    # partition, for fairness holds within each: of four, one was served long after the others.
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
 }
 
 

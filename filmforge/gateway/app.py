@@ -13,12 +13,14 @@ from filmforge.errors import BadInput
 from filmforge.gateway import (
     assets,
     callbacks,
+    caps,
     control,
     costs,
     estimate,
     films,
     health,
     progress,
+    reconcile,
     review,
     shots,
     uploads,
@@ -57,7 +59,8 @@ def build_app(
     app.state.links = Links(app.state.gateway)
     app.state.metrics = Metrics()
     for part in (
-        films, control, shots, uploads, estimate, assets, costs, progress, review, callbacks, health
+        films, control, shots, uploads, estimate, assets, costs, caps, reconcile, progress, review,
+        callbacks, health,
     ):  # fmt: skip
         app.include_router(part.router)
     install_problems(app)

@@ -20,7 +20,7 @@ from filmforge.gateway.submission import submitted_film
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.posting import Made
 from filmforge.ledger.shots import ShotRecord
-from filmforge.money import ZERO, Money
+from filmforge.money import ZERO, Money, from_micros, to_micros
 
 router = APIRouter(prefix="/v1", tags=["costs"], dependencies=[Depends(caller)])
 
@@ -44,11 +44,26 @@ class ShotEstimate(Frozen):
     lines: tuple[EstimateLine, ...]
 
 
+class CostToFinish(Frozen):
+    """What it still takes to finish a film, in US dollars.
+
+    `low` is the estimate of what is still to be made, which counts what exists as nothing;
+    `likely` is `low` times (1 + the retakes per shot that this film has needed so far).
+    """
+
+    low: Money
+    likely: Money
+
+
 class Estimate(Frozen):
-    """What a film would cost at most; `free_usd` is what its limit leaves."""
+    """What a film would cost at most; `free_usd` is what its limit leaves.
+
+    Only of a film that was submitted is it known how often shots are made again.
+    """
 
     film_id: str | None
     total_usd: Money
+    cost_to_finish_usd: CostToFinish | None = None
     saved_usd: Money
     by_kind: dict[Kind, Money]
     limit_usd: Money
@@ -82,7 +97,27 @@ async def estimate_submission(request: Request) -> Response:
 async def estimate_rest(request: Request, film: KnownFilm) -> Response:
     """What is still to be paid for a film, up to where it stops by itself."""
     await read_model(request, NoBody, optional=True)
-    return json_response(await asyncio.to_thread(_of_rest, gateway_of(request), film))
+    return json_response(await asyncio.to_thread(estimate_of_rest, gateway_of(request), film))
+
+
+def estimate_of_rest(gateway: Gateway, film: FilmRecord) -> Estimate:
+    """What is still to be paid for a film; reads the database, a minute's work of 5,000 shots.
+
+    Raises BadInput when a model of it cannot be asked any more.
+    """
+    records = gateway.ledger.shots.of_film(film.film_id)
+    wishes = [
+        _Wish(r.shot, r.direction, _kinds(r.shot, r.direction, film.stop_after))
+        for r in records
+        if not _finished(r)
+    ]
+    budget = gateway.ledger.budget(film.film_id)
+    # What is reserved belongs to requests that are estimated here as well.
+    free = max(budget.limit - budget.spent, ZERO)
+    shots = _estimate(gateway, film.brief, wishes)
+    summed = _summed(film.film_id, shots, budget.limit, free)
+    rate = gateway.ledger.costs.retake_rate(film.film_id)
+    return summed.model_copy(update={"cost_to_finish_usd": _to_finish(summed.total_usd, rate)})
 
 
 def _of_submission(gateway: Gateway, film: Film) -> Estimate:
@@ -94,17 +129,9 @@ def _of_submission(gateway: Gateway, film: Film) -> Estimate:
     return _summed(film.film_id, shots, limit, limit)
 
 
-def _of_rest(gateway: Gateway, film: FilmRecord) -> Estimate:
-    records = gateway.ledger.shots.of_film(film.film_id)
-    wishes = [
-        _Wish(r.shot, r.direction, _kinds(r.shot, r.direction, film.stop_after))
-        for r in records
-        if not _finished(r)
-    ]
-    budget = gateway.ledger.budget(film.film_id)
-    # What is reserved belongs to requests that are estimated here as well.
-    free = max(budget.limit - budget.spent, ZERO)
-    return _summed(film.film_id, _estimate(gateway, film.brief, wishes), budget.limit, free)
+def _to_finish(low: Decimal, retake_rate: Decimal) -> CostToFinish:
+    likely = from_micros(to_micros(low * (1 + retake_rate)))
+    return CostToFinish.model_construct(low=low, likely=likely)
 
 
 def _finished(record: ShotRecord) -> bool:

@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from filmforge.domain import Execution, Film, Frozen, Stage
+from filmforge.domain import Execution, Film, Frozen, Identifier, Stage
 from filmforge.errors import BadInput, ServiceUnavailable
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal
+from filmforge.gateway.projects import films_of
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.submission import submitted_film
@@ -49,6 +50,8 @@ class Page(BaseModel):
     """Which part of a list is wanted."""
 
     model_config = ConfigDict(extra="forbid")
+
+    project: Identifier | None = None
 
     limit: int = Field(default=50, ge=1, le=200)
     offset: int = Field(default=0, ge=0, le=1_000_000)
@@ -91,11 +94,11 @@ async def submit(request: Request, who: Caller) -> Response:
 
 @router.get("", response_model=FilmList)
 async def recent(request: Request, page: Annotated[Page, Query()]) -> Response:
-    """The films, newest first."""
+    """The films, or those of one project, newest first."""
     gateway = gateway_of(request)
 
     def read() -> FilmList:
-        films = gateway.ledger.films.recent(page.limit, page.offset)
+        films = films_of(gateway.ledger, page.project, page.limit, page.offset)
         return FilmList(films=tuple(film_summary(gateway, film) for film in films))
 
     return json_response(await asyncio.to_thread(read))

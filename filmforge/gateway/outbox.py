@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from filmforge.errors import FilmError, ServiceUnavailable
 from filmforge.addresses import check_url, open_checked
+from filmforge.errors import FilmError, ServiceUnavailable
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.gateway.view import OutputView, budget_view
@@ -91,7 +91,7 @@ class _Outbox:
         try:
             events = self._gateway.ledger.events
             due = await asyncio.to_thread(events.claim, LEASE_S, min(room, 100))
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ServiceUnavailable) as error:
             log.warning("outbox.database_unavailable", error=type(error).__name__)
             return False
         for delivery in due:

@@ -70,38 +70,49 @@ def check_film(registry: Registry, film: Film) -> None:
 
 def check_shot(registry: Registry, film: Brief, shot: Shot, direction: Direction) -> None:
     """Make sure that a shot can be asked for as directed. Raises BadInput."""
-    for kind in kinds_of(directed(shot, direction)):
-        quote(registry, film, shot, direction, kind, _frame(kind))
+    _check_kinds(registry, film, shot, direction)
 
 
-def check_providers(registry: Registry, chosen: Providers, prefix: str = "") -> None:
-    """Make sure that every model named exists. Raises BadInput."""
+def check_providers(registry: Registry, chosen: Providers, place: str = "providers") -> None:
+    """Make sure that every model named exists and has a price.
+
+    Raises BadInput naming the field below `place`.
+    """
     for kind in Kind:
         if ref := getattr(chosen, kind.value):
             try:
                 registry.model(ref, kind)
             except NotConfigured as error:
-                raise _not_configured(kind, error, prefix) from error
+                raise _not_configured(kind, error, place) from error
             except BadInput as error:
-                raise BadInput(prefix + error.field, error.problem, error.remedy) from error
+                raise BadInput(f"{place}.{kind}", error.problem, error.remedy) from error
 
 
 def _objections(registry: Registry, film: Film) -> Iterator[FieldError]:
     try:
         check_providers(registry, film.providers)
+        check_providers(registry, film.fallbacks, "fallbacks")
     except BadInput as error:
         yield _told(error)
         return
+    wishes = [Direction()]
+    if film.fallbacks != Providers():
+        wishes.append(Direction(providers=film.fallbacks))
     for index, shot in enumerate(film.shots):
         place = f"shots[{index}]."
         try:
-            check_providers(registry, shot.providers, place)
-            for kind in kinds_of(shot):
-                quote(registry, film, shot, Direction(), kind, _frame(kind))
+            check_providers(registry, shot.providers, f"{place}providers")
+            for wish in wishes:
+                _check_kinds(registry, film, shot, wish)
         except BadInput as error:
             # A model nobody named for this shot is the film's, or the default.
             ours = error.field.startswith(("providers.", "shots["))
             yield _told(error, "" if ours else place)
+
+
+def _check_kinds(registry: Registry, film: Brief, shot: Shot, direction: Direction) -> None:
+    for kind in kinds_of(directed(shot, direction)):
+        quote(registry, film, shot, direction, kind, _frame(kind))
 
 
 def _told(error: BadInput, prefix: str = "") -> FieldError:
@@ -112,6 +123,6 @@ def _frame(kind: Kind) -> str | None:
     return NO_FRAME if kind is Kind.VIDEO else None
 
 
-def _not_configured(kind: Kind, error: NotConfigured, prefix: str = "") -> BadInput:
+def _not_configured(kind: Kind, error: NotConfigured, place: str = "providers") -> BadInput:
     remedy = "Configure it, or choose another provider."
-    return BadInput(f"{prefix}providers.{kind.value}", str(error), remedy)
+    return BadInput(f"{place}.{kind.value}", str(error), remedy)

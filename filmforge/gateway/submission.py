@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import Request
 from pydantic import ValidationError
 
-from filmforge.domain import Brief, Film, Shot, read_film
 from filmforge.addresses import check_url
+from filmforge.domain import Brief, Film, Shot, read_film
 from filmforge.gateway.bodies import read_json
 from filmforge.gateway.problems import invalid
 from filmforge.gateway.quotes import check_film

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import StringConstraints
 
+from filmforge.addresses import download
 from filmforge.contracts import Replace
 from filmforge.direction import directed, tags_of
 from filmforge.domain import Asset, Frozen, GenerationRequest, Kind
 from filmforge.errors import BadInput, BadMedia
-from filmforge.addresses import download
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import pieces, read_model
 from filmforge.gateway.lookup import KnownShot, OpenFilm

@@ -44,7 +44,7 @@ class TakeView(Frozen):
 
 
 class ShotView(Frozen):
-    """A shot on both axes, with its take history."""
+    """A shot on both axes, with its take history; `fell_back` are kinds that a fallback made."""
 
     shot_id: str
     position: int
@@ -53,6 +53,7 @@ class ShotView(Frozen):
     reason: str | None
     message: str | None
     needs_attention: bool
+    fell_back: tuple[Kind, ...]
     takes: tuple[TakeView, ...]
 
 
@@ -79,6 +80,8 @@ class FilmSummary(Frozen):
 
     film_id: str
     title: str
+    project: str | None
+    priority: int
     execution: Execution
     reason: str | None
     stop_after: Stage
@@ -142,6 +145,8 @@ def film_summary(gateway: Gateway, film: FilmRecord) -> FilmSummary:
     return FilmSummary(
         film_id=film.film_id,
         title=film.brief.title,
+        project=film.brief.project,
+        priority=film.brief.priority,
         execution=film.execution,
         reason=film.reason,
         stop_after=film.stop_after,
@@ -179,6 +184,7 @@ def _shot(links: Links, record: ShotRecord, takes: Sequence[Take]) -> ShotView:
         reason=record.reason,
         message=record.message,
         needs_attention=record.execution in _ATTENTION,
+        fell_back=record.direction.fell_back,
         takes=tuple(_take(links, take) for take in takes),
     )
 

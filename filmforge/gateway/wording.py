@@ -20,6 +20,8 @@ _REMEDIES = {
     "film_id": _IDENTIFIER,
     "shot_id": _IDENTIFIER,
     "scene_id": _IDENTIFIER,
+    "project": _IDENTIFIER,
+    "priority": "Give a whole number from 1, which goes first, to 5.",
 }
 _WANTED = {
     "string_type": "a string",
@@ -113,7 +115,7 @@ def _own_words(message: str, remedy: str) -> tuple[str, str]:
 
 
 def _pattern_remedy(place: tuple[int | str, ...]) -> str:
-    if "providers" in place:
+    if "providers" in place or "fallbacks" in place:
         return 'Write it as "provider:model", such as "preview:storyboard".'
     return "Correct the value."
 

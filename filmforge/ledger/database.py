@@ -22,10 +22,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from filmforge.errors import ServiceUnavailable
+from filmforge.errors import BadInput, ServiceUnavailable
 
 BUSY_TIMEOUT_MS = 30_000
 _STATEMENT_TIMEOUT_MS = 60_000
@@ -55,11 +55,24 @@ def now() -> datetime:
 
 
 def engine_url(url: str) -> URL:
-    """The address for SQLAlchemy: postgres:// and postgresql:// speak through psycopg."""
-    parsed = make_url(url)
+    """The address for SQLAlchemy: postgres:// and postgresql:// speak through psycopg.
+
+    Raises BadInput, which never repeats the address with its password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise _bad_address("is no address") from None
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise _bad_address(f"{parsed.drivername} is not a database that FilmForge knows")
     return parsed
+
+
+def _bad_address(problem: str) -> BadInput:
+    remedy = "Use postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE."
+    return BadInput("FILMFORGE_DATABASE_URL", problem, remedy)
 
 
 class Database:

@@ -138,7 +138,8 @@ class FalProvider:
 
     def recovery(self, request: GenerationRequest) -> Recovery:
         """The list of requests, unless the catalogue says otherwise of the model."""
-        return self._model(request).recovery or Recovery.LISTING
+        model = self._models.get(request.model)
+        return (model and model.recovery) or Recovery.LISTING
 
     def quote(self, request: GenerationRequest) -> Money:
         """The highest price of the request, in US dollars. Raises BadInput naming the field."""
@@ -180,7 +181,7 @@ class FalProvider:
 
         What the queue has forgotten, or cannot tell, is looked up in the list of requests.
         """
-        urls = {**_urls(request.model, job.id), **job.urls}
+        urls = {**urls_of(request.model, job.id), **job.urls}
         answer = await self._queue.call("GET", _path(urls["status"]))
         if answer.status in GONE:
             return await self._recalled(job, request)
@@ -196,7 +197,13 @@ class FalProvider:
         problem = problem_of(result, said)
         if not said.error and _may_be_a_gateways(answer.status, problem):
             return await self._recalled(job, request)
-        return failed(answer.status, problem, job.id in self._removed, self._queue.told)
+        return failed(
+            answer.status,
+            problem,
+            self._queue.told,
+            removed=job.id in self._removed,
+            retryable=answer.headers.get("x-fal-retryable") != "false",
+        )
 
     def poll_interval_s(self, age_s: float) -> float:
         """Seconds to the next poll: 0.5 at first, then a tenth of the age, at last 5."""
@@ -245,12 +252,14 @@ class FalProvider:
 
         Raises CreateAmbiguous when the key may not see them, ProviderUnavailable.
         """
+        found: list[Listed] = []
         try:
-            items = await self._history.since(self._models, since)
+            async for item in self._history.since(self._models, since):
+                found.append(self._listed(item))
         except Forbidden as error:
             raise CreateAmbiguous(str(error)) from None
-        for item in items:
-            yield self._listed(item)
+        for each in sorted(found, key=lambda each: each.created_at, reverse=True):
+            yield each
 
     async def fetch(self, url: str, path: Path, max_bytes: int) -> None:
         """Stream an output to a local file, or write the one that the result itself holds.
@@ -324,9 +333,8 @@ class FalProvider:
         if item.status_code is None:
             return JobReport(status=JobStatus.RUNNING)
         if item.status != JobStatus.SUCCEEDED:
-            removed = job.id in self._removed
-            problem = problem_of(item.json_output)
-            return failed(item.status_code, problem, removed, self._queue.told)
+            problem, removed = problem_of(item.json_output), job.id in self._removed
+            return failed(item.status_code, problem, self._queue.told, removed=removed)
         if isinstance(item.json_output, dict):
             return made(request, item.json_output, self._queue.told)
         why = self._queue.told("the result was not kept")
@@ -359,10 +367,10 @@ def _given(chosen: float | None, usual: float) -> float:
 
 
 def _job(item: Item) -> Job:
-    return Job(id=item.request_id, urls=_urls(item.endpoint_id, item.request_id))
+    return Job(id=item.request_id, urls=urls_of(item.endpoint_id, item.request_id))
 
 
-def _urls(model: str, request_id: str) -> dict[str, str]:
+def urls_of(model: str, request_id: str) -> dict[str, str]:
     """Where a request answers: under the owner and the name of its app, without the rest."""
     parts = model.split("/")
     app = "/".join(parts[: 3 if parts[0] in NAMESPACES else 2])

@@ -33,15 +33,14 @@ class History:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def since(self, models: Iterable[str], start: datetime) -> list[Item]:
-        """The requests to these models sent since then, newest first."""
+    async def since(self, models: Iterable[str], start: datetime) -> AsyncIterator[Item]:
+        """The requests to these models sent since then, in fal's order: the last to end first."""
         names = sorted(models)
-        found: list[Item] = []
         for place in range(0, len(names), MAX_ENDPOINTS):
             endpoints = ",".join(names[place : place + MAX_ENDPOINTS])
-            asked = self._items(endpoints, start=start.isoformat())
-            found += [item async for item in asked if item.sent_at >= start]
-        return sorted(found, key=lambda item: item.sent_at, reverse=True)
+            async for item in self._items(endpoints, start=start.isoformat()):
+                if item.sent_at >= start:
+                    yield item
 
     async def one(self, model: str, request_id: str) -> Item | None:
         """A request by its id."""
@@ -55,10 +54,11 @@ class History:
         """Requests sent since then with the same input, and those that may have it."""
         same: list[Item] = []
         like: list[Item] = []
-        for item in await self.since([model.id], start):
+        async for item in self.since([model.id], start):
             verdict = item.request_id not in known and same_order(model, request, item.json_input)
             if verdict is not False:
-                (same if verdict else like).append(item)
+                small = item.model_copy(update={"json_input": None, "json_output": None})
+                (same if verdict else like).append(small)
         return same, like
 
     async def _items(self, endpoints: str, **asked: str) -> AsyncIterator[Item]:

@@ -6,6 +6,7 @@ In the catalogue a wire name may be a path ("image_size.width") and may end in o
 
 import base64
 import binascii
+import copy
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ def order_of(model: Model, request: GenerationRequest, frame: str | None) -> Ord
     Raises BadInput for a value that its wire name cannot carry.
     """
     order: Order = {}
-    for name, value in {**model.fixed, **request.parameters}.items():
+    for name, value in copy.deepcopy({**model.fixed, **request.parameters}).items():
         _place(order, model.names.get(name, name), value)
     if model.takes_seed and request.seed is not None:
         _place(order, model.names.get("seed", "seed"), request.seed)

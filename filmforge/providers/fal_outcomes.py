@@ -31,11 +31,13 @@ def made(request: GenerationRequest, result: dict[str, JsonValue], told: Told) -
     return JobReport(status=JobStatus.SUCCEEDED, output_url=url)
 
 
-def failed(status: int, problem: Problem, removed: bool, told: Told) -> JobReport:
+def failed(
+    status: int, problem: Problem, told: Told, *, removed: bool, retryable: bool = True
+) -> JobReport:
     """A request that made nothing; `removed` tells that it was cancelled in the queue.
 
     5xx is never billed, anything else "may still be charged if a runner spent GPU time"
-    (documentation/model-apis/faq).
+    (documentation/model-apis/faq). `retryable` is what fal says of it.
     """
     message = told(problem.message or f"HTTP {status}")
     if status == CANCELLED_STATUS or CLIENT_CANCELLED in problem.types:
@@ -43,7 +45,7 @@ def failed(status: int, problem: Problem, removed: bool, told: Told) -> JobRepor
     return JobReport(
         status=JobStatus.FAILED,
         billed=status < 500,
-        transient=status >= 500,
+        transient=status >= 500 and retryable,
         code="content_refused" if CONTENT in problem.types else "provider_failed",
         message=message,
     )

@@ -87,11 +87,23 @@ class Incomplete(BaseModel):
     reason: str | None = None
 
 
-class Usage(BaseModel):
+class Tokens(BaseModel):
     """Tokens used."""
 
     input_tokens: int
     output_tokens: int
+
+
+class Cache(BaseModel):
+    """What of the input went through the cache of the model, in tokens."""
+
+    cache_write_tokens: int = 0
+
+
+class Usage(Tokens):
+    """Tokens the model that calls the tools used."""
+
+    input_tokens_details: Cache = Cache()
 
 
 class Inputs(BaseModel):
@@ -101,7 +113,7 @@ class Inputs(BaseModel):
     image_tokens: int
 
 
-class Drawing(Usage):
+class Drawing(Tokens):
     """Tokens the picture model used."""
 
     input_tokens_details: Inputs

@@ -9,10 +9,10 @@ from filmforge.providers.catalogue import Model, price_of
 from filmforge.providers.openai_answers import Reply
 
 # The model that hands the words to the picture model. Its page says that it has the tool, reasons
-# with effort "none" and costs 0.20 in (a quarter more where it writes to its cache) and 1.20 out,
+# with effort "none" and costs 0.20 in, a quarter more where it writes to its cache, and 1.20 out,
 # in US dollars a million tokens: developers.openai.com/api/docs/models/gpt-5.6-luna, 2026-11-21.
 DIRECTOR = "gpt-5.6-luna"
-DIRECTOR_IN, DIRECTOR_OUT = Decimal("0.25"), Decimal("1.20")
+DIRECTOR_IN, DIRECTOR_CACHE, DIRECTOR_OUT = Decimal("0.20"), Decimal("0.05"), Decimal("1.20")
 DIRECTION = (
     "Call the image generation tool once. Its prompt is the user's text, word for word: "
     "add nothing, leave nothing out, change nothing. Say nothing else."
@@ -81,6 +81,7 @@ def cost_of(request: GenerationRequest, said: Reply) -> Decimal | None:
     read = drawn.input_tokens_details
     used = (
         said.usage.input_tokens * DIRECTOR_IN
+        + said.usage.input_tokens_details.cache_write_tokens * DIRECTOR_CACHE
         + said.usage.output_tokens * DIRECTOR_OUT
         + read.text_tokens * TEXT_IN
         + read.image_tokens * PICTURE_IN
@@ -106,20 +107,24 @@ def longest(words: str) -> int:
     return len(words.encode()) + WORDS
 
 
-def _share(model: Model, request: GenerationRequest) -> Decimal:
-    size = request.parameters.get("size")
-    if size not in model.sizes:
-        raise BadInput("size", f"{model.id} cannot make {size}", f"Use {', '.join(model.sizes)}.")
-    cells = CELLS.get(drawer(request), {}).get(str(request.parameters.get("quality")))
+def picture_tokens(model: str, quality: str, size: str) -> int | None:
+    """The output tokens of a picture; None where nothing is known of the model or the quality."""
+    cells = CELLS.get(model, {}).get(quality)
     if cells is None:
-        return Decimal(1)
-    return Decimal(_tokens(cells, str(size))) / _tokens(cells, SQUARE)
-
-
-def _tokens(cells: int, size: str) -> int:
+        return None
     long, short = sorted((int(side) for side in size.split("x")), reverse=True)
     across = (2 * cells * short + long) // (2 * long)
     return -(-cells * across * (2_000_000 + long * short) // 4_000_000)
+
+
+def _share(model: Model, request: GenerationRequest) -> Decimal:
+    """How much of the price of a SQUARE a picture costs."""
+    size, quality = request.parameters.get("size"), str(request.parameters.get("quality"))
+    if size not in model.sizes:
+        raise BadInput("size", f"{model.id} cannot make {size}", f"Use {', '.join(model.sizes)}.")
+    tokens = picture_tokens(drawer(request), quality, str(size))
+    square = picture_tokens(drawer(request), quality, SQUARE)
+    return Decimal(tokens) / square if tokens and square else Decimal(1)
 
 
 def _talk(request: GenerationRequest) -> Decimal:
@@ -128,7 +133,8 @@ def _talk(request: GenerationRequest) -> Decimal:
     written = longest(words)
     read = len((DIRECTION + words).encode()) + written + TALK + pictures * REFERENCE
     drawn_from = (len(words.encode()) + written) * TEXT_IN + pictures * REFERENCE * PICTURE_IN
-    return (read * DIRECTOR_IN + written * DIRECTOR_OUT + drawn_from) / MILLION
+    directed = read * (DIRECTOR_IN + DIRECTOR_CACHE) + written * DIRECTOR_OUT
+    return (directed + drawn_from) / MILLION
 
 
 def _whole_micros(usd: Decimal) -> Decimal:

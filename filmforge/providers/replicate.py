@@ -178,7 +178,7 @@ class ReplicateProvider:
         if status is JobStatus.RUNNING:
             return JobReport(status=status)
         model = self._models.get(request.model)
-        cost = taken(said, model, request) if model else None
+        cost = taken(said, model, request.parameters) if model else None
         if status is not JobStatus.SUCCEEDED:
             return JobReport(
                 status=status,
@@ -231,6 +231,7 @@ class ReplicateProvider:
         """Every prediction of the account since then, newest first; words last for an hour."""
         async for item in self._listing(since):
             given = item.input or {}
+            model = self._models.get(item.model) or self._models.get(f"{item.model}:{item.version}")
             yield Listed(
                 job=item.job,
                 status=self._status(item),
@@ -238,6 +239,7 @@ class ReplicateProvider:
                 model=item.model,
                 words=str(given.get("prompt") or given.get("text") or ""),
                 request_key=item.request_key,
+                cost=taken(item, model, given) if model else None,
             )
 
     async def fetch(self, url: str, path: Path, max_bytes: int) -> None:

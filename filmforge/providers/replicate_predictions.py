@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue
@@ -145,9 +146,12 @@ def is_same(said: Prediction, model: Model, request: GenerationRequest) -> bool:
     return same
 
 
-def taken(said: Prediction, model: Model, request: GenerationRequest) -> Money | None:
-    """What a prediction took by the counts it tells, in US dollars; None where it tells none."""
-    price = price_for(model, request.parameters)
+def taken(said: Prediction, model: Model, given: Mapping[str, JsonValue]) -> Money | None:
+    """What a prediction took by the counts it tells, in US dollars; None where it tells none.
+
+    `given` are its parameters, of which its price may depend.
+    """
+    price = price_for(model, given)
     for name in _METRICS[price.unit]:
         count = (said.metrics or {}).get(name)
         if isinstance(count, int | float):

@@ -80,12 +80,14 @@ def build(remote: Remote) -> FastAPI:
             return problem(401, "unauthorized", "The API key is not known here.")
         return JSONResponse(remote.look())
 
-    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
     async def other(request: Request, path: str) -> Response:
         await _note(remote, request)
         status, answer = remote.answers.get(f"/{path}", (404, None))
         if answer is None:
             return problem(404, "not_found", f"there is nothing at {path}")
+        if isinstance(answer, bytes):
+            return Response(answer, status, media_type="text/csv")
         return JSONResponse(answer, status)
 
     return app

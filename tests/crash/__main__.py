@@ -1,4 +1,8 @@
-"""The long form: `python -m tests.crash N=1000 SEED=1 LANES=6 OUT=table.md`, or `CASE=name`."""
+"""The long form: `python -m tests.crash N=1000 SEED=1 LANES=6 OUT=table.md`, or `CASE=name,…`.
+
+N is how many cases are drawn from the matrix, beside each calamity a few times; SEED draws the
+same again, LANES is how many are played at a time, and OUT gets the table in Markdown.
+"""
 
 import asyncio
 import os
@@ -9,57 +13,74 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
+from pydantic import BaseModel, ConfigDict, Field
 
 from filmforge.embedded import start_servers
 from filmforge.settings import Settings
 from tests.crash.arena import play
-from tests.crash.matrix import POINTS, Case, drawn, named
+from tests.crash.calamities import CALAMITIES, Ground, blow_named, blows, suffer
+from tests.crash.matrix import POINTS, drawn, named
 from tests.crash.tally import Outcome, markdown, plain, table
 
-LANES = 6
+A_CALAMITY_EVERY = 250
+LASTS_S = 8.0
+
+
+class Wish(BaseModel):
+    """What is to be played."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    N: int = Field(default=1000, ge=0)
+    SEED: int = Field(default_factory=lambda: random.SystemRandom().randrange(10**6))
+    LANES: int = Field(default=6, ge=1)
+    CASE: str = ""
+    OUT: Path | None = None
 
 
 def main() -> int:
     """Play the cases and print what they came to; 1 when a goal was missed."""
-    given = dict(word.split("=", 1) for word in sys.argv[1:])
-    seed = int(given.get("SEED") or random.SystemRandom().randrange(10**6))
-    cases = [named(name) for name in given.get("CASE", "").split(",") if name]
-    cases = cases or drawn(int(given.get("N", "100")), seed)
-    print(f"{len(cases)} cases, SEED={seed}", flush=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+    wish = Wish.model_validate(dict(word.split("=", 1) for word in sys.argv[1:]))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     began = time.monotonic()
     with TemporaryDirectory() as folder:
-        outcomes = asyncio.run(
-            _run(Path(given.get("KEEP", folder)), cases, int(given.get("LANES", LANES)))
-        )
-    rows = table(outcomes, tuple(POINTS))
-    print(plain(rows))
-    print(f"{time.monotonic() - began:.0f} s")
-    if "OUT" in given:
-        Path(given["OUT"]).write_text(markdown(rows) + "\n")
+        outcomes = asyncio.run(_run(Path(folder), wish))
+    rows = table(outcomes, [*POINTS, *CALAMITIES])
+    _say(f"{plain(rows)}\n{time.monotonic() - began:.0f} s, SEED={wish.SEED}")
+    if wish.OUT is not None:
+        wish.OUT.write_text(markdown(rows) + "\n")
     failed = [outcome for outcome in outcomes if outcome.failures]
     for outcome in failed:
-        print(f"FAILED CASE={outcome.name}: {'; '.join(outcome.failures)}")
-    if failed:
-        print(f"again: SEED={seed}")
+        _say(f"FAILED {'; '.join(outcome.failures)}\n  again: make crash CASE={outcome.name}")
     return int(bool(failed))
 
 
-async def _run(folder: Path, cases: list[Case], lanes: int) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+async def _run(folder: Path, wish: Wish) -> list[Outcome]:
+    outcomes, names = list[Outcome](), [name for name in wish.CASE.split(",") if name]
+    others = [name for name in names if name.split(".")[0].replace("_", " ") in CALAMITIES]
+    cases = [named(name) for name in names if name not in others]
+    hits = [blow_named(name) for name in others]
+    if not names:
+        cases = drawn(wish.N, wish.SEED)
+        hits = blows(random.Random(wish.SEED), -(-wish.N // A_CALAMITY_EVERY))
+    total = len(cases) + len(hits)
 
     def told(outcome: Outcome) -> None:
         outcomes.append(outcome)
-        wrong = f": {'; '.join(outcome.failures)}" if outcome.failures else ""
-        print(
-            f"{len(outcomes)}/{len(cases)} {outcome.name} {outcome.seconds:.1f} s{wrong}",
-            flush=True,
-        )
+        missed = f": {'; '.join(outcome.failures)}" if outcome.failures else ""
+        _say(f"{len(outcomes)}/{total} {outcome.name} {outcome.seconds:.1f} s{missed}")
 
     async with start_servers(folder / "state", Settings()) as servers:
         os.environ.update(servers.environment)
-        await play(folder, cases, min(lanes, len(cases)), told)
+        await play(folder, cases, min(wish.LANES, len(cases)), told)
+        for number, blow in enumerate(hits):
+            told(await suffer(Ground(folder / f"calamity-{number}", servers, blow, LASTS_S)))
     return outcomes
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

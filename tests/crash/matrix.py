@@ -1,4 +1,4 @@
-"""The matrix: where the worker is killed × who makes the asset × how a lost answer can be found."""
+"""The matrix: where the worker is killed, who makes the asset, how a lost answer can be found."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ class Find(StrEnum):
 
 
 class Means(Frozen):
-    """By what a lost answer can be found; with `callback` the gateway can be called."""
+    """By what a lost answer can be found; without `callback` the provider calls in vain."""
 
     callback: bool
     find: Find
@@ -80,6 +80,7 @@ def every_case() -> list[Case]:
         Case(maker=maker, point=point, means=Means(callback=callback, find=find))
         for maker, point, callback, find in product(MAKERS, POINTS, (True, False), Find)
         if not (maker.answers and point in NOT_FOR_ANSWERS)
+        and (maker.drips or point != "downloading")
         and (maker.calls or not callback)
         and (maker.lists or find is Find.IMPOSSIBLE)
     ]

@@ -2,9 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 
 from filmforge.domain import Frozen
 from filmforge.money import ZERO, Money
+
+# Providers that count in tokens or credits come to fractions, which we round up.
+MICRO = Decimal("0.000001")
 
 
 class Outcome(Frozen):
@@ -15,9 +19,9 @@ class Outcome(Frozen):
     wrong, in words.
     """
 
-    name: str
-    point: str
     maker: str
+    name: str = ""
+    point: str = ""
     undecidable: bool = False
     kills: int = 0
     charges: int = 0
@@ -53,9 +57,10 @@ class Outcome(Frozen):
 
         After a person's choice about a doubt they hold what the person was told, once.
         """
-        told = self.charged / self.charges if self.charges else ZERO
-        right = {self.charged} | ({told} if self.doubts else set())
-        return int(self.spent not in right and not self.written_off)
+        once = self.charged / self.charges if self.charges else ZERO
+        right = [self.charged, once] if self.doubts else [self.charged]
+        near = any(abs(self.spent - sum_) <= MICRO for sum_ in right)
+        return int(not near and not self.written_off)
 
     @property
     def undue(self) -> int:
@@ -69,7 +74,7 @@ class Outcome(Frozen):
             "double charges": self.doubles,
             "lost": self.lost,
             "reservations left": self.left,
-            "wrong ledgers": self.wrong,
+            f"wrong ledgers (spent {self.spent}, charged {self.charged})": self.wrong,
             "undue doubts": self.undue,
         }
         missed = [f"{count} {what}" for what, count in found.items() if count]

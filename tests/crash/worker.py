@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from activities.generate import Marks
+from activities.marks import Marks
 from filmforge.gateway.main import serve
 from filmforge.settings import Settings
 from tests.crash.hardship import endure
@@ -59,17 +59,18 @@ def work(environment: Mapping[str, str], log: Path, snare: Path) -> None:
     """Be a worker, in a forked process, until somebody kills it."""
     _settle_in(environment, log)
     endure(environment)
+    _die_with_the_parent()
     asyncio.run(run_worker(Settings(), Snare(snare)))
 
 
 def receive(environment: Mapping[str, str], log: Path, port: int) -> None:
     """Be a gateway, in a forked process, until somebody kills it."""
     _settle_in(environment, log)
+    _die_with_the_parent()
     asyncio.run(serve(Settings(), "127.0.0.1", port))
 
 
 def _settle_in(environment: Mapping[str, str], log: Path) -> None:
-    threading.Thread(target=_die_with_the_parent, daemon=True).start()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -81,8 +82,12 @@ def _settle_in(environment: Mapping[str, str], log: Path) -> None:
 def _die_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

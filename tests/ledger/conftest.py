@@ -29,8 +29,10 @@ def _template() -> bytes:
 
 
 @contextlib.contextmanager
-def fresh_ledger(folder: Path) -> Iterator[Ledger]:
-    """An empty, migrated ledger in a folder of its own."""
+def passing_ledger() -> Iterator[Ledger]:
+    """A fresh ledger whose folder goes with it, in memory where the machine offers that."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="ledger-", dir=memory if memory.is_dir() else None))
     path = folder / "ledger.db"
     path.write_bytes(_template())
     opened = open_ledger(f"sqlite:///{path}")
@@ -38,17 +40,6 @@ def fresh_ledger(folder: Path) -> Iterator[Ledger]:
         yield opened
     finally:
         opened.close()
-
-
-@contextlib.contextmanager
-def passing_ledger() -> Iterator[Ledger]:
-    """A fresh ledger whose folder goes with it, in memory where the machine offers that."""
-    memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="ledger-", dir=memory if memory.is_dir() else None))
-    try:
-        with fresh_ledger(folder) as opened:
-            yield opened
-    finally:
         shutil.rmtree(folder)
 
 
@@ -72,30 +63,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = server.create(like=request.getfixturevalue("migrated"))
     yield url
     server.drop(url)
-
-
-Passing = Callable[[], contextlib.AbstractContextManager[Ledger]]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def passing_ledgers(request: pytest.FixtureRequest) -> Passing:
-    """What gives fresh ledgers that go when they are left, as many as one test wants."""
-    if request.param == "sqlite":
-        return passing_ledger
-    server: PostgresServer = request.getfixturevalue("postgres")
-    template: str = request.getfixturevalue("migrated")
-
-    @contextlib.contextmanager
-    def passing() -> Iterator[Ledger]:
-        url = server.create(like=template)
-        opened = open_ledger(url)
-        try:
-            yield opened
-        finally:
-            opened.close()
-            server.drop(url)
-
-    return passing
 
 
 @pytest.fixture

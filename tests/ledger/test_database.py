@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, inspect, select, text
 from sqlalchemy.exc import IntegrityError, InternalError
 
-from filmforge.errors import NotFound
+from filmforge.errors import BadInput, NotFound
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.database import Database
 from filmforge.ledger.events import record_event
@@ -168,6 +168,15 @@ def test_every_way_to_write_a_postgresql_address_reaches_it(database_url: str, s
     opened = open_ledger(database_url.replace("postgresql+psycopg", scheme))
     assert opened.films.recent() == []
     opened.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["mysql://ada:opensesame@host/db", "ada:opensesame@host", "postgresql://h:port/db"]
+)
+def test_an_address_of_no_known_database_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(BadInput, match="FILMFORGE_DATABASE_URL") as refused:
+        open_ledger(address)
+    assert "opensesame" not in str(refused.value)
 
 
 def test_the_folder_of_a_new_database_is_made(tmp_path: Path) -> None:

@@ -1,26 +1,42 @@
 """The journal under any order of calls: the sums always agree, and nothing is paid twice."""
 
 import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import func, select
 
 from filmforge.domain import Execution, Stage, Tags
-from filmforge.errors import BudgetExceeded, Conflict, FilmStopped, NotFound
+from filmforge.errors import BudgetExceeded, Conflict, FilmStopped, MustWait, NotFound
+from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.budget import film_scope
+from filmforge.ledger.caps import month_scope
+from filmforge.ledger.database import now
+from filmforge.ledger.pace import Pace
 from filmforge.ledger.posting import IN_FLIGHT, State
 from filmforge.ledger.tables import budgets, charges, journal
 from filmforge.money import from_micros, to_micros
 from tests.ledger.conftest import add_film, asset, claim, job, passing_ledger, request
+from tests.postgres import PostgresServer
 
-FILMS = ("attic", "harbour")
+FILMS = {"attic": "pilot", "harbour": None}
 STOPPED = ("cancelling", "cancelled")
+AT_PROVIDER = (State.SUBMITTING, State.ACCEPTED)
+Opening = Callable[[], contextlib.AbstractContextManager[Ledger]]
 
-films = st.sampled_from(FILMS)
+films = st.sampled_from(sorted(FILMS))
 slots = st.sampled_from((0, 1))
 shots = st.sampled_from(("s0", "s1"))
 wishes = st.sampled_from(("first", "second", "third"))
@@ -28,23 +44,28 @@ estimates = st.integers(0, 3_000_000).map(from_micros)
 costs = st.none() | st.integers(0, 4_000_000).map(from_micros)
 jobs = st.sampled_from(("job-1", "job-2")).map(job)
 about = st.sampled_from(("any", "the job", "another job"))
+paces = st.none() | st.integers(1, 2).map(lambda most: Pace(max_in_flight=most))
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """Two films with little money, requests, and everybody's calls in any order.
+    """Two films with little money under two caps, requests, and everybody's calls in any order.
 
     Two requests are in hand at a time; one that succeeded makes room for a new one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opening: Opening) -> None:
         super().__init__()
         self.stack = contextlib.ExitStack()
-        self.ledger = self.stack.enter_context(passing_ledger())
+        self.ledger = self.stack.enter_context(opening())
         self.journal = self.ledger.journal
         self.paid: dict[str, int] = {}
         self.prompts = ["lamp", "door"]
-        for film in FILMS:
-            add_film(self.ledger, film, budget="5")
+        self.may_post: set[str] = set()
+        self.caps = ("project:pilot", month_scope(now()))
+        for film, project in FILMS.items():
+            add_film(self.ledger, film, budget="5", project=project)
+        for cap in self.caps:
+            self.ledger.set_cap(cap, Decimal(6), False, "ada")
 
     def teardown(self) -> None:
         self.stack.close()
@@ -59,9 +80,13 @@ class JournalMachine(RuleBasedStateMachine):
             found = select(journal).where(journal.c.request_key == request(key).key)
             return tx.execute(found).one_or_none()
 
-    def figures(self, film: str) -> Any:
+    def figures(self) -> dict[str, Any]:
         with self.ledger.db.read() as tx:
-            return tx.execute(select(budgets).where(budgets.c.scope == film_scope(film))).one()
+            return {row.scope: row for row in tx.execute(select(budgets))}
+
+    def scopes(self, film: str) -> set[str]:
+        project, month = self.caps
+        return {film_scope(film), month} | ({project} if FILMS[film] else set())
 
     def stopped(self, film: str) -> bool:
         return self.ledger.films.read(film).execution in STOPPED
@@ -73,32 +98,61 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(slot=slots, film=films, shot=shots, wish=wishes, estimate=estimates)
     def reserve(self, slot: int, film: str, shot: str, wish: str, estimate: Decimal) -> None:
-        key = self.prompts[slot]
-        before, row, stopped = self.figures(film), self.row(key), self.stopped(film)
+        key, micros = self.prompts[slot], to_micros(estimate)
+        before, row, stopped = self.figures(), self.row(key), self.stopped(film)
+        tight = {
+            scope for scope in self.scopes(film) if micros and not _fits(before[scope], micros)
+        }
+        refusing = {scope for scope in tight if not before[scope].shadow}
+        refused_by = ""
         try:
             self.journal.reserve(request(key), estimate, claim(film, shot, wish))
-        except BudgetExceeded:
-            held = before.spent_micros + before.reserved_micros
-            assert held + to_micros(estimate) > before.limit_micros
+        except BudgetExceeded as error:
+            refused_by = error.scope
             assert self.row(key) == row
+            assert self.figures() == before
         except FilmStopped:
             assert stopped
             assert self.row(key) == row
-        after = self.figures(film)
-        if after.reserved_micros > before.reserved_micros:
+        assert not refused_by or refused_by in refusing
+        after = self.figures()
+        if after[film_scope(film)].reserved_micros > before[film_scope(film)].reserved_micros:
             assert not stopped
-            assert after.spent_micros + after.reserved_micros <= after.limit_micros
+            assert not refusing
             assert row is None or row.state in (State.FAILED, State.CANCELLED)
+            assert set(self.row(key).scopes) == self.scopes(film)
+            for scope in self.scopes(film):
+                counted = after[scope].refused_count - before[scope].refused_count
+                assert counted == (scope in tight)
 
-    @rule(slot=slots)
-    def begin_submitting(self, slot: int) -> None:
+    @rule(slot=slots, pace=paces)
+    def begin_submitting(self, slot: int, pace: Pace | None) -> None:
         key = self.prompts[slot]
         before = self.row(key)
-        nonces = {self.journal.begin_submitting(request(key).key) for _ in range(2)}
         may = before and before.state == State.RESERVED and not self.stopped(before.film_id)
-        assert len(nonces - {None}) == (1 if may else 0)
+        nonces: list[str | None] = []
+        for _ in range(2):
+            held = self.in_flight()
+            try:
+                nonces.append(self.journal.begin_submitting(request(key).key, pace))
+            except MustWait:
+                full = pace is not None and held.total() >= (pace.max_in_flight or 0)
+                assert may
+                assert full or held[before.film_id] > min(held[film] for film in FILMS)
+                assert self.row(key)._replace(waiting_at=None) == before._replace(waiting_at=None)
+                return
+        granted = {nonce for nonce in nonces if nonce}
+        assert len(granted) == (1 if may else 0)
         if may:
-            assert self.row(key).nonce in nonces
+            assert self.row(key).nonce in granted
+            assert key not in self.may_post
+            assert pace is None or self.in_flight().total() <= (pace.max_in_flight or 0)
+            self.may_post.add(key)
+
+    def in_flight(self) -> Counter[str]:
+        wanted = select(journal.c.film_id).where(journal.c.state.in_(AT_PROVIDER))
+        with self.ledger.db.read() as tx:
+            return Counter(tx.execute(wanted).scalars())
 
     @rule(slot=slots, by=jobs)
     def accept(self, slot: int, by: dict[str, Any]) -> None:
@@ -181,6 +235,16 @@ class JournalMachine(RuleBasedStateMachine):
     def set_budget(self, film: str, limit: Decimal) -> None:
         self.ledger.set_budget(film, limit, "ada")
 
+    @rule(
+        which=st.sampled_from((0, 1)), limit=st.integers(0, 12).map(Decimal), shadow=st.booleans()
+    )
+    def set_cap(self, which: int, limit: Decimal, shadow: bool) -> None:
+        self.ledger.set_cap(self.caps[which], limit, shadow, "ada")
+
+    @rule(film=films)
+    def release_unsent(self, film: str) -> None:
+        self.journal.release_unsent(film)
+
     @rule(film=films, state=st.sampled_from((Execution.CANCELLING, Execution.CANCELLED)))
     def stop(self, film: str, state: Execution) -> None:
         self.ledger.films.set(film, state)
@@ -193,19 +257,30 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_sums_agree(self) -> None:
-        in_flight = journal.c.state.in_(IN_FLIGHT)
+        reserved: Counter[str] = Counter()
+        spent: Counter[str] = Counter()
         with self.ledger.db.read() as tx:
-            for film in FILMS:
-                figures = tx.execute(
-                    select(budgets).where(budgets.c.scope == film_scope(film))
-                ).one()
-                held = select(func.sum(journal.c.estimate_micros)).where(
-                    in_flight, journal.c.film_id == film
-                )
-                spent = select(func.sum(charges.c.micros)).where(charges.c.film_id == film)
-                assert figures.reserved_micros == (tx.execute(held).scalar() or 0)
-                assert figures.spent_micros == (tx.execute(spent).scalar() or 0)
-                assert min(figures.reserved_micros, figures.spent_micros) >= 0
+            for row in tx.execute(select(journal).where(journal.c.state.in_(IN_FLIGHT))):
+                reserved.update(dict.fromkeys(row.scopes, row.estimate_micros))
+            for row in tx.execute(select(charges)):
+                spent.update(dict.fromkeys(self.scopes(row.film_id), row.micros))
+        for scope, row in self.figures().items():
+            assert (row.reserved_micros, row.spent_micros) == (reserved[scope], spent[scope])
+            beyond = row.reserved_micros + row.spent_micros - row.limit_micros
+            assert row.shadow or beyond <= row.overdraft_micros
+            assert row.overdraft_micros <= max(0, beyond)
+
+    @invariant()
+    def a_submit_is_charged_once_and_only_after_it_began(self) -> None:
+        wanted = select(charges, journal.c.submit.label("latest")).join(journal)
+        with self.ledger.db.read() as tx:
+            rows = tx.execute(wanted).all()
+        assert len({(row.request_key, row.submit) for row in rows}) == len(rows)
+        assert all(row.submit <= row.latest for row in rows)
+
+    @invariant()
+    def who_may_post_may_do_so_until_the_row_moves_on(self) -> None:
+        self.may_post = {key for key in self.may_post if self.row(key).state == State.SUBMITTING}
 
     @invariant()
     def what_succeeded_is_never_paid_again(self) -> None:
@@ -223,10 +298,35 @@ class JournalMachine(RuleBasedStateMachine):
             return tx.execute(spent).scalar() or 0
 
 
-JournalMachine.TestCase.settings = settings(
-    max_examples=30,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-TestJournal = JournalMachine.TestCase
+def _fits(row: Any, micros: int) -> bool:
+    return bool(row.spent_micros + row.reserved_micros + micros <= row.limit_micros)
+
+
+def _run(opening: Opening, examples: int) -> None:
+    run_state_machine_as_test(
+        lambda: JournalMachine(opening),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_the_journal_holds_on_sqlite_whatever_comes_in_any_order() -> None:
+    _run(passing_ledger, 30)
+
+
+def test_the_journal_holds_on_postgresql_whatever_comes_in_any_order(
+    postgres: PostgresServer, migrated: str
+) -> None:
+    @contextlib.contextmanager
+    def opening() -> Iterator[Ledger]:
+        url = postgres.create(like=migrated)
+        opened = open_ledger(url)
+        yield opened
+        opened.close()
+        postgres.drop(url)
+
+    _run(opening, 10)
