@@ -6,9 +6,10 @@ import structlog
 from temporalio import activity
 
 from activities.boundary import film_errors
-from activities.commission import Commissions
+from activities.commission import Commission, Commissions
 from activities.generate import Generate
 from activities.presence import heartbeats
+from activities.send import Send
 from filmforge.contracts import Cancel, Retry
 from filmforge.domain import Execution
 from filmforge.engine import Engine
@@ -16,10 +17,12 @@ from filmforge.errors import Conflict, FilmError
 from filmforge.ledger import Ledger
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.posting import Posting, State
+from filmforge.providers.catalogue import Recovery
 
 log = structlog.get_logger()
 
 IDLE_S = 60.0
+DOUBT_S = 600.0
 SETTLE_S = 120.0
 # A callback can be repeated for five minutes; a provider delivers one late for hours.
 REMEMBERED_S = 7 * 86_400.0
@@ -29,11 +32,17 @@ class Sweep:
     """The sweeper, over the ledger, the engine and the paid step itself."""
 
     def __init__(
-        self, ledger: Ledger, engine: Engine, commissions: Commissions, generate: Generate
+        self,
+        ledger: Ledger,
+        engine: Engine,
+        commissions: Commissions,
+        send: Send,
+        generate: Generate,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
         self._commissions = commissions
+        self._send = send
         self._generate = generate
 
     @activity.defn(name="sweep")
@@ -43,6 +52,7 @@ class Sweep:
         async with heartbeats():
             await self._see_to_films()
             await self._see_to_money()
+            await self._see_to_doubts()
             for film_id, shot_id in await asyncio.to_thread(self._ledger.journal.stuck_after_doubt):
                 await self._go_on(film_id, shot_id)
             await asyncio.to_thread(self._ledger.callbacks.prune, REMEMBERED_S)
@@ -60,6 +70,21 @@ class Sweep:
                 await self._see_to_posting(posting)
             except (FilmError, TimeoutError) as error:
                 log.warning("not settled yet", request_key=posting.request_key, why=str(error))
+
+    async def _see_to_doubts(self) -> None:
+        """Look again where a provider's list may tell by now; it costs nothing."""
+        for posting in await asyncio.to_thread(self._ledger.journal.doubtful, DOUBT_S):
+            try:
+                commission = await asyncio.to_thread(self._commissions.from_posting, posting)
+                if commission.provider.recovery(posting.request) is Recovery.LISTING:
+                    await self._look_again(commission)
+            except FilmError as error:
+                log.info("in doubt still", request_key=posting.request_key, why=str(error))
+
+    async def _look_again(self, commission: Commission) -> None:
+        journal = self._ledger.journal
+        posting = await asyncio.to_thread(journal.resolve, commission.key, "look_again", "sweeper")
+        await self._send.reconcile(commission, posting)
 
     async def _go_on(self, film_id: str, shot_id: str) -> None:
         """A callback or another film has told what became of a request that was in doubt."""

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     fal_key: SecretStr = Field(default=SecretStr(""), validation_alias="FAL_KEY")
     fal_queue_url: str = "https://queue.fal.run"
     fal_api_url: str = "https://api.fal.ai"
-    fal_jwks_url: str = "https://rest.alpha.fal.ai/.well-known/jwks.json"
+    fal_jwks_url: str = "https://rest.fal.ai/.well-known/jwks.json"
     replicate_api_token: SecretStr = Field(
         default=SecretStr(""), validation_alias="REPLICATE_API_TOKEN"
     )

@@ -109,17 +109,18 @@ def orchestration_activities(
     )
     answers = Answers(settings.work_dir / "answers")
     downloads = Downloads(store, settings.work_dir / "downloads", settings.max_asset_bytes)
+    send = Send(ledger, store, commissions, answers, marks)
     generate = Generate(
         ledger,
         commissions,
-        Send(ledger, store, commissions, answers, marks),
+        send,
         Collect(ledger, store, downloads, answers, marks),
         marks,
         slots=settings.generate_slots,
         patience_s=settings.patience_s,
     )
     books = Books(ledger, window=settings.window, reminder_s=settings.reminder_s)
-    sweep = Sweep(ledger, parts.engine, commissions, generate)
+    sweep = Sweep(ledger, parts.engine, commissions, send, generate)
     return [
         generate.generate,
         books.open_film,

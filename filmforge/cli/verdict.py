@@ -88,7 +88,7 @@ def _wish(film_id: str, shot: Film, url: str) -> Wish:
         what = f"{shot_id} waits for approval"
         return Wish(what, f"filmforge approve|reject {film_id} {shot_id}", url)
     if reason == "budget_exceeded":
-        return Wish(f"{shot_id} does not fit the budget", f"filmforge budget {film_id} LIMIT")
+        return _more_money(film_id, shot_id, str(shot.get("message") or ""))
     if reason == "create_ambiguous":
         choices = "look_again|send_again|write_off"
         return Wish(
@@ -98,3 +98,13 @@ def _wish(film_id: str, shot: Film, url: str) -> Wish:
     said = f" ({shot['message']})" if shot.get("message") else ""
     command = f"filmforge retry|replace|skip {film_id} {shot_id}"
     return Wish(f"{shot_id} needs attention, {reason}{said}", command)
+
+
+def _more_money(film_id: str, shot_id: str, message: str) -> Wish:
+    """Which limit is to be raised: the message ends with the scope that had no room."""
+    scope = message.rpartition(" in ")[2]
+    if scope.startswith("project:"):
+        return Wish(f"{shot_id} does not fit the cap {scope}", f"filmforge caps set {scope} LIMIT")
+    if scope.startswith("month:"):
+        return Wish(f"{shot_id} does not fit the cap {scope}", "filmforge caps set month LIMIT")
+    return Wish(f"{shot_id} does not fit the budget", f"filmforge budget {film_id} LIMIT")

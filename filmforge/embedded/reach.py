@@ -5,13 +5,15 @@ import subprocess
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from filmforge.embedded.process import binary
 from filmforge.errors import FilmError
-from filmforge.ledger.database import Database, engine_url
+from filmforge.ledger.database import engine_url
 from filmforge.settings import Settings
+
+CONNECT_TIMEOUT_S = 5
 
 _EMBEDDED = "embedded: filmforge up starts it"
 
@@ -64,13 +66,17 @@ def reach_database(settings: Settings) -> Reached:
         return "embedded: SQLite in the state directory", None
     where = "FILMFORGE_DATABASE_URL"
     try:
-        where = engine_url(url).render_as_string(hide_password=True)
-        database = Database(url)
+        parsed = engine_url(url)
+        where = parsed.render_as_string(hide_password=True)
+        server = parsed.get_backend_name() != "sqlite"
+        # Not the ledger's own Database, which makes what is missing.
+        limits = {"connect_timeout": CONNECT_TIMEOUT_S} if server else {}
+        engine = create_engine(parsed, connect_args=limits)
         try:
-            with database.read() as connection:
+            with engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
         finally:
-            database.close()
+            engine.dispose()
     except (FilmError, SQLAlchemyError, ImportError) as error:
         return where, str(error).splitlines()[0]
     return f"{where} answers", None

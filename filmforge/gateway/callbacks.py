@@ -1,6 +1,7 @@
 """Callbacks of providers: they wake a request's poll, and name a job whose answer was lost."""
 
 import asyncio
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -24,12 +25,13 @@ router = APIRouter(tags=["callbacks"])
 async def account_calls(request: Request, gateway: Parts, provider: str) -> Response:
     """Take a webhook of a provider that has one address for a whole account.
 
-    The job itself tells which request it belongs to; otherwise as for one request.
+    The job itself tells which request it belongs to; otherwise as for one request. Genuine news
+    of somebody else's job is taken too, or the provider would repeat it for days.
     """
     caller, notice = await _genuine(request, gateway, provider)
-    if notice.request_key is None:
-        raise _nothing()
-    await asyncio.to_thread(_take, gateway, caller.name, notice.request_key, notice)
+    if notice.request_key is not None:
+        with contextlib.suppress(NotFound):
+            await asyncio.to_thread(_take, gateway, caller.name, notice.request_key, notice)
     return Response(status_code=204)
 
 

@@ -184,8 +184,8 @@ async def _told(
 ) -> Response:
     woken, not_told = await _wake(gateway, scope, who) if wake else ((), ())
     said = [f"the cap {scope} is {'set' if view else 'gone'}"]
-    said += [f"{len(woken)} films that waited for budget try again"] if woken else []
-    said += [f"{len(not_told)} could not be told: send it again"] if not_told else []
+    said += [f"films that waited for budget and try again: {len(woken)}"] if woken else []
+    said += [f"films that could not be told: {len(not_told)}, send it again"] if not_told else []
     told = CapTold(scope=scope, cap=view, woken=woken, not_told=not_told, message="; ".join(said))
     return json_response(told)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from filmforge.domain import Frozen
+from filmforge.domain import Frozen, GenerationRequest
 from filmforge.ledger.posting import Posting, State
 from filmforge.money import ZERO, Money, format_money
 from filmforge.providers.base import CLOCK_MARGIN, JobStatus, Listed
@@ -50,14 +50,15 @@ class Line(Frozen):
 
 @dataclass(frozen=True)
 class Journal:
-    """Our side: requests, what each was charged, and how to look up what else is written.
+    """Our side: requests, and how to look up what else is written.
 
-    `jobs` gives every job id ever written down for a key, `owners` the keys of job ids that are
-    not the last job of any of `postings`, `read` a request that is not among those, or None.
+    `charged` gives what was charged for keys, without those that were not; `jobs` every job id
+    ever written down for a key; `owners` the keys of job ids that are not the last job of any
+    of `postings`; `read` a request that is not among those, or None.
     """
 
     postings: Sequence[Posting]
-    charged: dict[str, Decimal]
+    charged: Callable[[Sequence[str]], dict[str, Decimal]]
     jobs: Callable[[str], frozenset[str]]
     owners: Callable[[Sequence[str]], dict[str, str]]
     read: Callable[[str], Posting | None]
@@ -65,14 +66,14 @@ class Journal:
 
 @dataclass(frozen=True)
 class Theirs:
-    """The provider's side; without `told` it has no list, and only our side can be shown.
+    """The provider's side; `lists` tells whether a request's job would be in its list.
 
     A job sent after `sure_until` may not be listed yet.
     """
 
     provider: str
     listed: Sequence[Listed]
-    told: bool
+    lists: Callable[[GenerationRequest], bool]
     account: str
     sure_until: datetime
 
@@ -89,27 +90,35 @@ class Pairs:
 
 def compare(journal: Journal, theirs: Theirs, since: datetime, until: datetime) -> tuple[Line, ...]:
     """Every request and every job sent in a span of time, oldest first."""
-    pairs = _pair(journal, theirs.listed)
-    doubts = [p for p in journal.postings if p.state is State.UNKNOWN]
-    fits = _fits(doubts, pairs)
-    used = {job.job.id for jobs in fits.values() for job in jobs}
 
     def within(moment: datetime | None) -> bool:
         return moment is not None and since <= moment < until
 
-    lines = [
-        line
-        for posting in (*journal.postings, *pairs.others.values())
-        if within(posting.submitted_at)
-        or any(within(job.created_at) for job in pairs.known.get(posting.request_key, ()))
-        if (line := _of_posting(posting, journal, theirs, pairs, fits)) is not None
+    pairs = _pair(journal, theirs.listed)
+    postings = (*journal.postings, *pairs.others.values())
+    charged = journal.charged([posting.request_key for posting in postings])
+    fits = _fits([p for p in journal.postings if p.state is State.UNKNOWN], pairs)
+    lines: list[Line | None] = []
+    for posting in postings:
+        key = posting.request_key
+        known, ours = pairs.known.get(key, []), charged.get(key)
+        if not within(posting.submitted_at) and not any(within(job.created_at) for job in known):
+            continue
+        if posting.state is State.UNKNOWN:
+            lines.append(_in_doubt(posting, ours, fits.get(key, [])))
+        elif known:
+            lines.append(_listed(posting, ours, known, journal))
+        else:
+            lines.append(_unlisted(posting, ours, theirs))
+    used = {job.job.id for jobs in fits.values() for job in jobs}
+    left = [(job, False) for job in pairs.strange]
+    left += [(job, True) for jobs in pairs.claimed.values() for job in jobs]
+    lines += [
+        _missing_here(job, claimed)
+        for job, claimed in left
+        if job.job.id not in used and within(job.created_at)
     ]
-    extra = [job for job in pairs.strange if job.job.id not in used]
-    lines += [_missing_here(job, None) for job in extra if within(job.created_at)]
-    for key, jobs in pairs.claimed.items():
-        left = [job for job in jobs if job.job.id not in used]
-        lines += [_missing_here(job, key) for job in left if within(job.created_at)]
-    return tuple(sorted(lines, key=lambda line: line.at))
+    return tuple(sorted((line for line in lines if line), key=lambda line: line.at))
 
 
 def _pair(journal: Journal, listed: Sequence[Listed]) -> Pairs:
@@ -120,9 +129,9 @@ def _pair(journal: Journal, listed: Sequence[Listed]) -> Pairs:
     pairs = Pairs(defaultdict(list), defaultdict(list), [], {})
     for each in listed:
         owner = owners.get(each.job.id)
-        key = owner or each.request_key
-        posting = key and (ours.get(key) or pairs.others.get(key) or journal.read(key))
-        if not key or not posting:
+        key = owner or each.request_key or ""
+        posting = ours.get(key) or pairs.others.get(key) or journal.read(key)
+        if posting is None:
             pairs.strange.append(each)
         elif owner is None:
             pairs.claimed[key].append(each)
@@ -170,65 +179,53 @@ def _plain(words: str) -> str:
     return " ".join(words.split())
 
 
-def _of_posting(
-    posting: Posting,
-    journal: Journal,
-    theirs: Theirs,
-    pairs: Pairs,
-    fits: dict[str, list[Listed]],
-) -> Line | None:
-    """How a request stands; None when it never came to a job nor to a charge."""
-    key = posting.request_key
-    known, ours = pairs.known.get(key, []), journal.charged.get(key)
-    if posting.state is State.UNKNOWN:
-        return _line(Outcome.IN_DOUBT, posting, ours, fits.get(key, []), _doubt(posting, fits))
-    if known:
-        outcome, remedy = _price(posting, ours, known, journal)
-        return _line(outcome, posting, ours, known, remedy)
+def _in_doubt(posting: Posting, ours: Decimal | None, fits: Sequence[Listed]) -> Line:
+    payer = posting.payer
+    command = f"filmforge resolve {payer.film_id} {payer.shot_id}"
+    remedy = f"The job fits it: {command} look_again"
+    if not fits:
+        again = format_money(posting.estimate)
+        remedy = f"{command} look_again, or write_off, or send_again, "
+        remedy += f"which may cost {again} USD a second time"
+    return _line(Outcome.IN_DOUBT, posting, ours, fits, remedy)
+
+
+def _unlisted(posting: Posting, ours: Decimal | None, theirs: Theirs) -> Line | None:
+    """A request without a listed job; None when it came to no job, or is free, and to no charge."""
+    outcome = Outcome.MISSING_THERE
+    remedy = "The provider lists no such job: look it up there by its id, and in its invoice."
     if posting.state is State.SUBMITTING:
-        return _line(Outcome.UNDER_WAY, posting, ours, [], "It is being sent: look again soon.")
-    if posting.job is None and not ours:
+        outcome, remedy = Outcome.UNDER_WAY, "It is being sent: look again soon."
+    elif not ours and (posting.job is None or not posting.estimate):
         return None
-    outcome, remedy = _unlisted(posting, theirs)
+    elif not theirs.lists(posting.request):
+        outcome = Outcome.NOT_COMPARED
+        remedy = "The provider does not list what this model makes: see its invoice."
+    elif posting.account and posting.account != theirs.account:
+        outcome = Outcome.NOT_COMPARED
+        remedy = f"It was sent with another key ({posting.account}): look with that one."
+    elif posting.submitted_at is not None and posting.submitted_at >= theirs.sure_until:
+        outcome, remedy = Outcome.UNDER_WAY, "The provider may not list it yet: look again soon."
     return _line(outcome, posting, ours, [], remedy)
 
 
-def _unlisted(posting: Posting, theirs: Theirs) -> tuple[Outcome, str]:
-    if not theirs.told:
-        return Outcome.NOT_COMPARED, "Compare it with the provider's invoice."
-    if posting.account and posting.account != theirs.account:
-        told = f"It was sent with another key ({posting.account}): look with that one."
-        return Outcome.NOT_COMPARED, told
-    assert posting.submitted_at is not None, "what has a job or a charge was sent"
-    if posting.submitted_at >= theirs.sure_until:
-        return Outcome.UNDER_WAY, "The provider may not list it yet: look again soon."
-    return (
-        Outcome.MISSING_THERE,
-        "The provider lists no such job: look it up there by its id, and in its invoice.",
-    )
-
-
-def _price(
+def _listed(
     posting: Posting, ours: Decimal | None, known: Sequence[Listed], journal: Journal
-) -> tuple[Outcome, str]:
+) -> Line:
     """Whether what was charged here is what the provider says that it took, once it is over."""
-    here, there = ours or ZERO, _cost(known)
-    matched = (Outcome.MATCHED, "")
+    here, there, remedy = ours or ZERO, _cost(known), ""
     if posting.state not in SETTLED:
-        return matched
-    if there is None:
+        pass
+    elif there is None:
         made = any(job.status is JobStatus.SUCCEEDED for job in known)
-        if not made or posting.state is State.SUCCEEDED or here:
-            return matched
-        return (
-            Outcome.PRICE_DIFFERS,
-            "The provider made it and nothing was charged here: see its invoice.",
-        )
+        if made and posting.state is not State.SUCCEEDED and not here:
+            remedy = "The provider made it and nothing was charged here: see its invoice."
     # With a job that is not listed any more the sums cannot be compared.
-    if here == there or not journal.jobs(posting.request_key) <= {job.job.id for job in known}:
-        return matched
-    told = f"{format_money(here)} USD was charged here, {format_money(there)} USD there"
-    return Outcome.PRICE_DIFFERS, f"{told}: the provider's invoice decides."
+    elif here != there and journal.jobs(posting.request_key) <= {job.job.id for job in known}:
+        told = f"{format_money(here)} USD was charged here, {format_money(there)} USD there"
+        remedy = f"{told}: the provider's invoice decides."
+    outcome = Outcome.PRICE_DIFFERS if remedy else Outcome.MATCHED
+    return _line(outcome, posting, ours, known, remedy)
 
 
 def _cost(jobs: Sequence[Listed]) -> Decimal | None:
@@ -236,29 +233,16 @@ def _cost(jobs: Sequence[Listed]) -> Decimal | None:
     return sum(costs, ZERO) if costs and len(costs) == len(jobs) else None
 
 
-def _doubt(posting: Posting, fits: dict[str, list[Listed]]) -> str:
-    payer = posting.payer
-    command = f"filmforge resolve {payer.film_id} {payer.shot_id}"
-    if posting.request_key in fits:
-        return f"The job fits it: {command} look_again"
-    again = format_money(posting.estimate)
-    return (
-        f"{command} look_again, or write_off, or send_again, "
-        f"which may cost {again} USD a second time"
-    )
-
-
-def _missing_here(job: Listed, key: str | None) -> Line:
-    if key is None:
-        remedy = "No request here led to it: it was made elsewhere with the same key, or its "
-        remedy += "request was lost with the database."
-    else:
+def _missing_here(job: Listed, claimed: bool) -> Line:
+    remedy = "No request here led to it: it was made elsewhere with the same key, or its "
+    remedy += "request was lost with the database."
+    if claimed:
         remedy = "It names a request that has another job: it may be a second charge. Cancel it "
         remedy += "if it runs, and ask the provider for the money back."
     return Line(
         outcome=Outcome.MISSING_HERE,
         at=job.created_at,
-        request_key=key,
+        request_key=job.request_key,
         film_id=None,
         shot_id=None,
         model=job.model,
@@ -274,13 +258,13 @@ def _missing_here(job: Listed, key: str | None) -> Line:
 def _line(
     outcome: Outcome, posting: Posting, ours: Decimal | None, jobs: Sequence[Listed], remedy: str
 ) -> Line:
-    assert posting.submitted_at is not None, "only what was sent is compared"
+    sent_at = posting.submitted_at or jobs[0].created_at  # one that was armed again is not sent yet
     ids = tuple(job.job.id for job in jobs)
     if not ids and posting.job is not None:
         ids = (str(posting.job["id"]),)
     return Line(
         outcome=outcome,
-        at=posting.submitted_at,
+        at=sent_at,
         request_key=posting.request_key,
         film_id=posting.payer.film_id,
         shot_id=posting.payer.shot_id,

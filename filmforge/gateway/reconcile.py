@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
-from filmforge.domain import Frozen
+from filmforge.domain import Frozen, GenerationRequest
 from filmforge.errors import BadInput, CreateAmbiguous, NotConfigured, NotFound
 from filmforge.gateway.auth import caller
 from filmforge.gateway.matching import Journal, Line, Outcome, Theirs, compare
@@ -20,6 +20,7 @@ from filmforge.ledger import Ledger
 from filmforge.ledger.posting import Posting
 from filmforge.ledger.tables import journal_entries
 from filmforge.providers.base import CLOCK_MARGIN, Listed, Provider
+from filmforge.providers.catalogue import Recovery
 
 MAX_JOBS = 10_000
 _STEP = timedelta(days=1)
@@ -73,7 +74,7 @@ async def reconcile(request: Request, span: Annotated[Span, Query()]) -> Respons
     theirs = Theirs(
         provider=provider.name,
         listed=listed,
-        told=why is None,
+        lists=lambda request: why is None and _lists(provider, request),
         account=provider.account,
         sure_until=datetime.now(UTC)
         - timedelta(seconds=provider.submit_timeout_s + provider.listing_lag_s),
@@ -162,11 +163,11 @@ def _postings(
 def _compare(
     ledger: Ledger, postings: Sequence[Posting], theirs: Theirs, since: datetime, until: datetime
 ) -> tuple[Line, ...]:
-    charged = ledger.journal.charged([posting.request_key for posting in postings])
+    journal = ledger.journal
 
     def read(key: str) -> Posting | None:
         try:
-            found = ledger.journal.read(key)
+            found = journal.read(key)
         except NotFound:
             return None
         return found if found.provider == theirs.provider else None
@@ -174,9 +175,8 @@ def _compare(
     def owners(jobs: Sequence[str]) -> dict[str, str]:
         return _owners(ledger, jobs, since - 2 * CLOCK_MARGIN)
 
-    return compare(
-        Journal(postings, charged, ledger.journal.jobs, owners, read), theirs, since, until
-    )
+    ours = Journal(postings, journal.charged, journal.jobs, owners, read)
+    return compare(ours, theirs, since, until)
 
 
 def _owners(ledger: Ledger, jobs: Sequence[str], since: datetime) -> dict[str, str]:
@@ -189,6 +189,12 @@ def _owners(ledger: Ledger, jobs: Sequence[str], since: datetime) -> dict[str, s
             some = jobs[start : start + _IDS_AT_ONCE]
             found.update({row[0]: row[1] for row in tx.execute(wanted.where(job_id.in_(some)))})
     return found
+
+
+def _lists(provider: Provider, request: GenerationRequest) -> bool:
+    """Whether the provider lists what this request leads to; some list their known models only."""
+    known = request.model in provider.models()
+    return known and provider.recovery(request) is Recovery.LISTING
 
 
 def _notes(why: str | None, cut: bool, since: datetime) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
 
 from filmforge.domain import Frozen
 from filmforge.errors import BadInput, NotFound
@@ -168,6 +168,9 @@ def _begin_month(tx: Connection, month: str) -> bool:
 
 
 def _open_cap(tx: Connection, scope: str, limit: Decimal, shadow: bool) -> None:
+    if tx.dialect.name == "postgresql":
+        # Whoever reserves just now is waited for and counted, as SQLite does it by itself.
+        tx.execute(text("LOCK TABLE journal IN EXCLUSIVE MODE"))
     reserved, spent, micros = _adopt(tx, scope), _spent_so_far(tx, scope), to_micros(limit)
     new = insert_new(
         tx,
@@ -190,8 +193,6 @@ def _adopt(tx: Connection, scope: str) -> int:
         select(journal, films.c.project)
         .join(films, films.c.film_id == journal.c.film_id)
         .where(journal.c.state.in_(IN_FLIGHT))
-        .order_by(journal.c.request_key)
-        .with_for_update(of=journal, key_share=True)
     )
     for row in tx.execute(in_flight).all():
         if _belongs(row, scope):

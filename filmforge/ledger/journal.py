@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.domain import Asset, GenerationRequest, Tags
@@ -27,8 +27,8 @@ from filmforge.ledger.pace import (
     take_turn,
 )
 from filmforge.ledger.posting import IN_FLIGHT, Claim, Posting, State, read_posting
-from filmforge.ledger.register import STOPPED_FILMS, Register
-from filmforge.ledger.settlement import record_budget, settle
+from filmforge.ledger.register import STOPPED_FILMS, Register, known_jobs
+from filmforge.ledger.settlement import charge_second_job, record_budget, settle
 from filmforge.ledger.tables import films, joins, journal, journal_entries
 from filmforge.money import to_micros
 
@@ -126,16 +126,24 @@ class Journal(Register):
     def accept(self, key: str, job: Body, source: str) -> Posting:
         """Write down the provider's job; the first of submitter, webhook and reconciler wins.
 
-        A second job for the same request is written into the history, never over the first.
+        The same job told again may add what was not known of it. One that was given up before is
+        not taken up again. A second job for the same request is written into the history, never
+        over the first, and its estimate is spent: the provider takes money for it too.
         """
         with self._db.write() as tx:
             row = _must(tx, key)
-            waiting = row.state in (State.RESERVED, State.SUBMITTING, State.UNKNOWN)
-            if waiting:
-                _move(tx, key, State.ACCEPTED, job=job)
-            if waiting or row.job != job:
-                state = State.ACCEPTED if waiting else State(row.state)
-                _enter(tx, key, state, job=job, source=source, second=not waiting)
+            known = known_jobs(tx, key)
+            if _same_job(row.job, job):
+                told = {**job, **row.job}
+                if told != row.job:
+                    tx.execute(update(journal).where(_is(key)).values(job=told))
+            elif row.state in (State.RESERVED, State.SUBMITTING, State.UNKNOWN):
+                if job["id"] not in known:
+                    _move(tx, key, State.ACCEPTED, job=job)
+                    _enter(tx, key, State.ACCEPTED, job=job, source=source, second=False)
+            elif job["id"] not in known:
+                _enter(tx, key, State(row.state), job=job, source=source, second=True)
+                charge_second_job(tx, row)
             return read_posting(_must(tx, key))
 
     def not_accepted(self, key: str, nonce: str | None, why: str) -> None:
@@ -280,7 +288,19 @@ def _join(tx: Connection, row: Row[Any], claim: Claim) -> None:
 
 
 def _speaks_of(row: Row[Any], job: Body | None) -> bool:
-    return job is None or row.job == job
+    return job is None or _same_job(row.job, job)
+
+
+def _same_job(one: Body | None, other: Body) -> bool:
+    """Whether two accounts are of one job; one found by its answer has no other name than that."""
+    if one is None:
+        return False
+    asset = one.get("asset")
+    return one["id"] == other["id"] or (asset is not None and asset == other.get("asset"))
+
+
+def _is(key: str) -> ColumnElement[bool]:
+    return journal.c.request_key == key
 
 
 def _may_arm(row: Row[Any], claim: Claim) -> bool:

@@ -4,7 +4,7 @@ The figures stand in the database, so that they hold for all workers together.
 """
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -55,8 +55,7 @@ def lock_lane(tx: Connection, provider: str, account: str) -> Row[Any]:
 
 def seconds_to_wait(tx: Connection, lane: Row[Any], row: Row[Any], pace: Pace) -> float:
     """How long a sendable request must wait at its locked account; 0 when it may go now."""
-    due = [lane.paused_until, lane.next_at if pace.submits_per_s else None]
-    ahead = max(((at - now()).total_seconds() for at in due if at is not None), default=0.0)
+    ahead = max(_until(lane.paused_until), _until_due(lane, pace))
     if ahead > 0:
         return ahead
     held = _in_flight(tx, lane)
@@ -66,6 +65,15 @@ def seconds_to_wait(tx: Connection, lane: Row[Any], row: Row[Any], pace: Pace) -
     if any(held[other] < mine for other in _waiting(tx, lane)):
         return ASK_AGAIN_S
     return 0.0
+
+
+def _until(moment: datetime | None) -> float:
+    return 0.0 if moment is None else (moment - now()).total_seconds()
+
+
+def _until_due(lane: Row[Any], pace: Pace) -> float:
+    """Seconds to the next submit: never more than the interval, also by a clock set back."""
+    return min(_until(lane.next_at), 1 / pace.submits_per_s) if pace.submits_per_s else 0.0
 
 
 def keep_waiting(tx: Connection, key: str) -> None:
@@ -119,6 +127,7 @@ def _waiting(tx: Connection, lane: Row[Any]) -> set[Turn]:
     wanted = _of_lane(lane).where(
         journal.c.state == State.RESERVED,
         journal.c.waiting_at > now() - timedelta(seconds=WAITING_S),
+        journal.c.waiting_at < now() + timedelta(seconds=WAITING_S),  # by a clock set back
         films.c.execution.not_in(STOPPED_FILMS),
     )
     return {_turn(row) for row in tx.execute(wanted)}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import and_, exists, func, not_, or_, select
+from sqlalchemy import Connection, and_, exists, func, not_, or_, select
 
 from filmforge.errors import CreateAmbiguous, NotFound
 from filmforge.ledger.database import Database, now
@@ -61,18 +61,22 @@ class Register:
     def jobs(self, key: str) -> frozenset[str]:
         """The ids of every job ever written down for a request."""
         with self._db.read() as tx:
-            rows = tx.execute(
-                select(journal_entries.c.detail).where(journal_entries.c.request_key == key)
-            ).scalars()
-            return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
+            return known_jobs(tx, key)
+
+    def doubtful(self, idle_s: float, count: int = 20) -> Sequence[Posting]:
+        """Requests in doubt that nobody has looked at for a while, the longest first."""
+        return self._idle((State.UNKNOWN,), idle_s, count)
 
     def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
         """Requests that nobody has touched for a while, for the sweeper; those in doubt wait."""
+        return self._idle(MOVING, idle_s, count)
+
+    def _idle(self, states: Sequence[State], idle_s: float, count: int) -> Sequence[Posting]:
         before = now() - timedelta(seconds=idle_s)
         with self._db.read() as tx:
             rows = tx.execute(
                 select(journal)
-                .where(journal.c.state.in_(MOVING), journal.c.updated_at < before)
+                .where(journal.c.state.in_(states), journal.c.updated_at < before)
                 .order_by(journal.c.updated_at)
                 .limit(count)
             ).all()
@@ -145,3 +149,10 @@ class Register:
                 )
             ).first()
         return read_posting(row) if row else None
+
+
+def known_jobs(tx: Connection, key: str) -> frozenset[str]:
+    """The ids of every job ever written down for a request."""
+    mine = select(journal_entries.c.detail).where(journal_entries.c.request_key == key)
+    rows = tx.execute(mine).scalars()
+    return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))

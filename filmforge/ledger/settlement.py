@@ -33,9 +33,25 @@ def settle(tx: Connection, row: Row[Any], cost_micros: int, why: str) -> None:
         grown = update(charges).where(charges.c.id == charge.id)
         tx.execute(grown.values(micros=charge.micros + due, why=why))
     elif due:
-        _charge(tx, row, due, why)
+        _charge(tx, row, due, why, row.submit)
     for film_id in sorted({row.film_id, payer.film_id}):
         record_budget(tx, film_id)
+
+
+def charge_second_job(tx: Connection, row: Row[Any]) -> None:
+    """Spend the estimate for another job of the same request, as after it was sent again.
+
+    It is the charge of the latest submit that has none besides the one that is followed.
+    """
+    mine = select(charges.c.submit).where(charges.c.request_key == row.request_key)
+    taken = {row.submit, *tx.execute(mine).scalars()}
+    free = next((number for number in range(row.submit - 1, -1, -1) if number not in taken), None)
+    if free is None or not row.estimate_micros:
+        return
+    for scope in row.scopes:
+        settle_money(tx, scope, 0, row.estimate_micros)
+    _charge(tx, row, row.estimate_micros, "second_job", free)
+    record_budget(tx, row.film_id)
 
 
 def _charge_of(tx: Connection, row: Row[Any]) -> Row[Any] | None:
@@ -43,7 +59,7 @@ def _charge_of(tx: Connection, row: Row[Any]) -> Row[Any] | None:
     return tx.execute(select(charges).where(*mine)).one_or_none()
 
 
-def _charge(tx: Connection, row: Row[Any], micros: int, why: str) -> None:
+def _charge(tx: Connection, row: Row[Any], micros: int, why: str, submit: int) -> None:
     tx.execute(
         insert(charges).values(
             request_key=row.request_key,
@@ -52,7 +68,7 @@ def _charge(tx: Connection, row: Row[Any], micros: int, why: str) -> None:
             kind=row.request["kind"],
             provider=row.request["provider"],
             model=row.request["model"],
-            submit=row.submit,
+            submit=submit,
             micros=micros,
             scopes=row.scopes,
             why=why,

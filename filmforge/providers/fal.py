@@ -57,10 +57,10 @@ from filmforge.providers.signature import not_genuine
 from filmforge.providers.wire import Answer, Wire, fingerprint, written
 
 START_S = 3600  # what has not been started by then ends with 504, which is not billed
-LONGEST_RUN_S = 3600  # fal promises none; no model of the catalogue runs for a tenth of it
+LONGEST_RUN_S = 3600  # fal promises no bound; minutes are usual
 LISTING_LAG_S = 600.0  # a request is listed once it was started: by then most have ended
 SUBMIT_TIMEOUT_S = 30.0
-SUBMITS_PER_S = 10.0  # faq: "10 requests per second per user, across all endpoints"
+SUBMITS_PER_S = 10.0  # fal.ai/docs/faq: "10 requests per second per user, across all endpoints"
 # documentation/model-apis/common-parameters: retries of the queue would run a model again behind
 # our back, and a fallback would run another model at another price.
 ONCE = {

@@ -37,7 +37,7 @@ from filmforge.providers.openai_answers import Event, Reply, brief, trouble_in, 
 from filmforge.providers.openai_prices import (
     DIRECTION,
     DIRECTOR,
-    cost_of,
+    cost_of_tokens,
     longest,
     quote_picture,
     quote_speech,
@@ -146,7 +146,7 @@ class OpenAIProvider:
         if not job.urls:
             return JobReport(status=JobStatus.SUCCEEDED)
         said = await self._look(job.id)
-        cost = cost_of(request, said)
+        cost = cost_of_tokens(request, said)
         match said.status:
             case "queued" | "in_progress":
                 return JobReport(status=JobStatus.RUNNING)

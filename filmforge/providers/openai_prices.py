@@ -68,7 +68,7 @@ def quote_speech(model: Model, request: GenerationRequest) -> Decimal:
     return _whole_micros(price)
 
 
-def cost_of(request: GenerationRequest, said: Reply) -> Decimal | None:
+def cost_of_tokens(request: GenerationRequest, said: Reply) -> Decimal | None:
     """What the tokens that were used cost, in US dollars; None where they are not all told.
 
     Cached tokens count in full, so it is at most a little more than what is billed.

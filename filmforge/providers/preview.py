@@ -12,25 +12,21 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated
 
 import structlog
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from filmforge.domain import Frozen, GenerationRequest, Kind, Pixels, Rate, Seconds
+from filmforge.domain import GenerationRequest, Kind
 from filmforge.errors import BadInput, BadMedia, FilmError, ProviderUnavailable
-from filmforge.media.motion import render_motion
-from filmforge.media.panel import PanelBrief, draw_panel
-from filmforge.media.speech import MAX_CHARS, speak
 from filmforge.money import ZERO
 from filmforge.providers.base import Job, JobReport, JobStatus, Listed, Material, Notice
-from filmforge.providers.catalogue import Model, Price, Recovery, Unit
+from filmforge.providers.catalogue import Model, Recovery
+from filmforge.providers.preview_catalogue import MODELS, ORDERS, Order, VoiceOrder
 
 log = structlog.get_logger()
 
@@ -41,103 +37,6 @@ KEY = re.compile(r"[0-9a-f]{64}")
 MAX_BREAKS = 5
 STALE_S = 3_600.0
 NICE = 5
-
-
-class StoryboardOrder(Frozen):
-    """What a panel is drawn from; see PanelBrief."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    prompt: Annotated[str, Field(min_length=1)]
-    negative_prompt: str = ""
-    width: Pixels = 1280
-    height: Pixels = 720
-    shot_type: str = "medium"
-    mood: str = ""
-    time_of_day: str = ""
-    characters: tuple[str, ...] = ()
-    landscapes: tuple[str, ...] = ()
-    styles: tuple[str, ...] = ()
-
-    def make(self, path: Path, frame: Path | None, seed: int) -> None:
-        """Draw the panel."""
-        draw_panel(PanelBrief(**self.model_dump(), seed=seed), path)
-
-
-class CameraOrder(Frozen):
-    """What a clip is made from, besides its frame; `duration` in seconds."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    width: Pixels = 1280
-    height: Pixels = 720
-    fps: Rate = Fraction(24)
-    duration: Seconds
-    camera: str | None = None
-    shot_type: str = "medium"
-
-    def make(self, path: Path, frame: Path | None, seed: int) -> None:
-        """Move the camera over the frame."""
-        assert frame is not None
-        render_motion(
-            frame,
-            path,
-            width=self.width,
-            height=self.height,
-            fps=self.fps,
-            duration_s=self.duration,
-            camera=self.camera,
-            shot_type=self.shot_type,
-            seed=seed,
-        )
-
-
-class VoiceOrder(Frozen):
-    """What is said, and who says it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    text: Annotated[str, Field(min_length=1, max_length=MAX_CHARS)]
-    voice: str = "narrator"
-    mood: str | None = None
-
-    def make(self, path: Path, frame: Path | None, seed: int) -> None:
-        """Say the text."""
-        speak(self.text, path, voice=self.voice, mood=self.mood, seed=seed)
-
-
-Order = StoryboardOrder | CameraOrder | VoiceOrder
-ORDERS: dict[str, type[Order]] = {
-    "storyboard": StoryboardOrder,
-    "camera": CameraOrder,
-    "voice": VoiceOrder,
-}
-FREE = Price(usd=ZERO, unit=Unit.ITEM, source="made on this machine", read_on=date(2026, 11, 1))
-MODELS = {
-    model.id: model
-    for model in (
-        Model(
-            id="storyboard",
-            kind=Kind.IMAGE,
-            price=FREE,
-            parameters=frozenset(StoryboardOrder.model_fields),
-        ),
-        Model(
-            id="camera",
-            kind=Kind.VIDEO,
-            price=FREE,
-            max_duration_s=120,
-            parameters=frozenset(CameraOrder.model_fields),
-        ),
-        Model(
-            id="voice",
-            kind=Kind.AUDIO,
-            price=FREE,
-            max_chars=MAX_CHARS,
-            parameters=frozenset(VoiceOrder.model_fields),
-        ),
-    )
-}
 
 
 class PreviewProvider:

@@ -231,7 +231,7 @@ class ReplicateProvider:
         """Every prediction of the account since then, newest first; words last for an hour."""
         async for item in self._listing(since):
             given = item.input or {}
-            model = self._models.get(item.model) or self._models.get(f"{item.model}:{item.version}")
+            model = self._models.get(item.model)
             yield Listed(
                 job=item.job,
                 status=self._status(item),
@@ -239,7 +239,7 @@ class ReplicateProvider:
                 model=item.model,
                 words=str(given.get("prompt") or given.get("text") or ""),
                 request_key=item.request_key,
-                cost=taken(item, model, given) if model else None,
+                cost=taken(item, model, given) if model and item.readable else None,
             )
 
     async def fetch(self, url: str, path: Path, max_bytes: int) -> None:

@@ -35,6 +35,8 @@ MAX_ANSWER_BYTES = 1024 * 1024
 ASK_TIMEOUT_S = 10.0
 DOWNLOAD_TIMEOUT_S = 600.0
 MAX_REDIRECTS = 3
+# The longest answer that is the asset itself: an hour of sound is some 60 MB.
+MAX_ASSET_ANSWER_BYTES = 500_000_000
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 A = TypeVar("A", bound=BaseModel)
@@ -94,7 +96,8 @@ class Wire:
         """Send a paid request exactly once; `options` are httpx's (json, data, files, params).
 
         With `into` the body of a successful answer is written there, whole and synced, or not at
-        all. Raises NotSent when it never left, AnswerLost when it may have arrived.
+        all. Raises NotSent when it never left, AnswerLost when it may have arrived, also when
+        what came of it cannot be kept.
         """
         # Waiting for a connection is given a part of the time, so that it fails by its own name:
         # a request that never left is worth telling from one whose answer was lost.
@@ -105,7 +108,7 @@ class Wire:
                 return await self._call("POST", path, into=into, timeout=timeout, **options)
         except NEVER_SENT as error:
             raise NotSent(self.told(f"cannot be reached: {error!r}")) from None
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, BadMedia, OSError) as error:
             raise AnswerLost(self.told(f"no answer to a submission: {error!r}")) from None
 
     async def ask(
@@ -199,8 +202,7 @@ class Wire:
         async with self.client.stream(method, url, **options) as answer:
             if into is not None and answer.is_success:
                 with written(into) as file:
-                    async for piece in answer.aiter_raw():
-                        file.write(piece)
+                    await self._copy(answer, file, MAX_ASSET_ANSWER_BYTES)
                 return Answer(answer.status_code, answer.headers, b"")
             body = bytearray()
             async for piece in answer.aiter_bytes():

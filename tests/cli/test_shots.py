@@ -97,18 +97,6 @@ def test_a_path_cannot_be_smuggled_in_a_film_id(cli: Run, remote: Remote) -> Non
     assert remote.calls[-1][1].startswith("/v1/films/")
 
 
-def test_costs_tell_spent_and_saved_by_group(cli: Run, remote: Remote) -> None:
-    line = {"name": "fake", "spent_usd": "0.11", "saved_usd": "0.02", "charges": 3, "reuses": 1}
-    answer = {"spent_usd": "0.11", "saved_usd": "0.02", "by": {"provider": [line]}}
-    remote.answers["/v1/costs"] = remote.answers["/v1/films/attic/costs"] = (200, answer)
-    status, out, _ = cli("costs", "--month", "2026-11")
-    assert status == 0
-    assert remote.called("/v1/costs")[0] == {"month": "2026-11"}
-    for words in ("spent $0.11 · saved $0.02", "by provider", "fake"):
-        assert words in out
-    assert cli("costs", "attic")[0] == 0
-
-
 def test_assets_are_looked_for_by_everything_given(cli: Run, remote: Remote) -> None:
     remote.answers["/v1/assets"] = (200, {"assets": []})
     status, out, _ = cli(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,9 @@ async def test_a_rate_limit_is_not_sent_and_tells_when_to_come_back(subject: Sub
 @each(LIVE, kinds=False)
 async def test_refused_content_is_final_and_free(subject: Subject) -> None:
     subject.spoil({"fault": "refuse_content"})
-    with pytest.raises(ContentRefused):
+    # Runway accepts an order before it looks at its content, and says so in the poll.
+    refusal = Refused if subject.provider.name == "runway" else ContentRefused
+    with pytest.raises(refusal):
         await subject.submit(subject.request())
     assert subject.charges() == 0
 
@@ -220,7 +222,9 @@ async def test_an_accepted_job_is_found_as_the_provider_declares(subject: Subjec
 async def test_a_request_never_sent_is_absent_undecidable_or_free(subject: Subject) -> None:
     request = subject.request("Never sent", seed=1002)
     try:
-        found = await subject.provider.find(request, datetime.now(UTC), frozenset())
+        # Long enough ago for every list to show what was sent then.
+        long_ago = datetime.now(UTC) - timedelta(minutes=1)
+        found = await subject.provider.find(request, long_ago, frozenset())
     except CreateAmbiguous:
         assert subject.provider.recovery(request) is not Recovery.LISTING
         return

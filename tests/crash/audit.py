@@ -9,7 +9,7 @@ from sqlalchemy import Row, select
 
 from filmforge.errors import NotFound
 from filmforge.ledger.tables import journal, journal_entries
-from filmforge.money import ZERO
+from filmforge.money import ZERO, from_micros
 from tests.crash.makers import Fake, Maker
 from tests.crash.tally import Outcome
 from tests.world import World
@@ -29,6 +29,7 @@ async def audit(
         charges=len(jobs),
         charged=sum((Decimal(job["cost_usd"]) for job in jobs), ZERO),
         requests=len(rows),
+        estimate=sum((from_micros(row.estimate_micros) for row in rows), ZERO),
         spent=sum((budget.spent for budget in budgets), ZERO),
         reserved=sum((budget.reserved for budget in budgets), ZERO),
         assets=sum([await _is_kept(world, row) for row in rows]),

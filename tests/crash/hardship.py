@@ -4,9 +4,10 @@ Read from its environment as it starts: CRASH_RECOVERY, CRASH_CLOCK_S, CRASH_DIS
 """
 
 import ctypes
-import datetime as calendar
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from filmforge.providers.base import Job, Provider
 from filmforge.providers.catalogue import Recovery
 from filmforge.providers.registry import Registry
 
+ROOT = Path(__file__).parents[2]
 OURS = ("filmforge", "activities", "workers", "workflows")
 # From <sched.h> and <sys/mount.h> of Linux.
 NEW_NAMESPACE, NEW_USERS = 0x00020000, 0x10000000
@@ -60,9 +62,10 @@ async def _cannot_tell(
 
 
 def _shift_the_clock(seconds: float) -> None:
-    """What our own code takes for the present is shifted.
+    """What our own code takes for the present is shifted, and whatever calls time.time.
 
-    Timers, Temporal's own clock and the dates in the store's signatures stay as they are.
+    Timers, Temporal's clock and the dates in the store's signatures stay as they are: a store
+    refuses what is an hour old, so that such a film would wait until the clock is right again.
     """
     now = time.time
 
@@ -72,10 +75,9 @@ def _shift_the_clock(seconds: float) -> None:
             return datetime.now(tz) + timedelta(seconds=seconds)
 
     time.time = lambda: now() + seconds
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.items()):  # all are imported before the fork
         if name.partition(".")[0] in OURS and getattr(module, "datetime", None) is datetime:
             module.datetime = Shifted  # type: ignore[attr-defined] # it has one
-    calendar.datetime = Shifted  # type: ignore[misc] # for modules of ours that come later
 
 
 def fill_the_disk(folder: Path) -> None:
@@ -94,6 +96,15 @@ def fill_the_disk(folder: Path) -> None:
     options = f"size={PAGE_BYTES},mode=0700".encode()
     _must(libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, options))
     (folder / "ballast").write_bytes(bytes(PAGE_BYTES))
+
+
+def may_fill_disks() -> bool:
+    """Whether this machine lets a process mount a disk of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"from tests.crash.hardship import *; fill_the_disk(Path({folder!r}))"
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def _must(status: int) -> None:

@@ -39,8 +39,8 @@ SOON_S = 0.1
 class Lane:
     """A namespace, a ledger and a gateway with one worker, in which one case is played at a time.
 
-    The worker is started anew only where it was killed or must work by other means. `hardship`
-    is told to the next worker alone; `snare` names the point where the present one dies.
+    The worker is started anew only where it was killed or must work by other means. The file
+    `snare` names the point where it dies, and is gone when it has.
     """
 
     def __init__(self, folder: Path, world: World, fakes: Fakes, port: int) -> None:
@@ -108,6 +108,8 @@ class Lane:
                 trouble = await self.see_through(film_id, case.name) or trouble
         except TimeoutError:
             trouble = self.standing(film_id)
+        except Exception as error:  # noqa: BLE001 - it is told with the case, and the others go on
+            trouble = repr(error)
         self.snare.unlink(missing_ok=True)
         found = await self.audit(case.maker, [film_id], words)
         return found.model_copy(
@@ -115,6 +117,7 @@ class Lane:
                 "name": case.name,
                 "point": case.point,
                 "undecidable": case.undecidable,
+                "sent": case.point != "submitting",
                 "kills": int(killed),
                 "seconds": time.monotonic() - began,
                 "trouble": trouble,

@@ -17,8 +17,8 @@ from tests.fakes.process import FakeVendor
 HOLD = "(hold the answer)"
 # The output of a request whose words hold this comes in drips.
 DRIP = "(drip the output)"
-# A list that lags shows a job later than a restarted worker comes round to look for it.
-LAG_S = 4.0
+# A list that lags shows a job later than a restarted worker would come round to look for it.
+LAG_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,10 @@ def _elevenlabs(url: str, _callback: bool) -> dict[str, Any]:
     return {"elevenlabs_api_key": SecretStr("sk_of_a_fake"), "elevenlabs_base_url": url}
 
 
+def _runway(url: str, _callback: bool) -> dict[str, Any]:
+    return {"runwayml_api_secret": SecretStr("key_of_a_fake"), "runwayml_base_url": url}
+
+
 def _vendor(name: str) -> Callable[[Path], Fake]:
     return lambda state: FakeVendor(f"tests.fakes.{name}", state)
 
@@ -123,6 +127,7 @@ STANDS: Mapping[str, Stand] = {
     "replicate": Stand(_vendor("replicate"), _replicate),
     "openai": Stand(_vendor("openai"), _openai, account_calls=True),
     "elevenlabs": Stand(_vendor("elevenlabs"), _elevenlabs),
+    "runway": Stand(_vendor("runway"), _runway),
 }
 
 MAKERS = (
@@ -145,6 +150,7 @@ MAKERS = (
         lists=True,
         answers=True,
     ),
+    Maker("runway-video", "runway:gen4_turbo", Kind.VIDEO),
 )
 
 

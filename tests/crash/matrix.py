@@ -1,9 +1,8 @@
 """The matrix: where the worker is killed, who makes the asset, how a lost answer can be found."""
 
 import random
-from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from itertools import product
+from itertools import groupby, product
 
 from filmforge.domain import Frozen
 from tests.crash.makers import MAKERS, Maker
@@ -31,6 +30,7 @@ OUTSIDE = ("inside", "downloading")
 IN_DOUBT = ("submitting", "inside", "posted")
 # Without a poll and a download there is nothing to be killed in.
 NOT_FOR_ANSWERS = ("polled", "downloading")
+AT_EACH_POINT = 3
 
 
 class Find(StrEnum):
@@ -100,19 +100,18 @@ def named(name: str) -> Case:
 
 
 def short(part: int, parts: int) -> list[Case]:
-    """A part of the short form: each point with each maker, and every means of each."""
-    cases = every_case()
-    chosen = dict[str, Case]()
-    for case in _turns(cases):
-        chosen.setdefault(f"{case.maker.name} {case.point}", case)
-    for case in cases:
-        if case.point in IN_DOUBT:
-            chosen.setdefault(f"{case.maker.name} {case.means}", case)
-    ordered = sorted(chosen.values(), key=lambda case: case.name)
-    return ordered[part::parts]
+    """A part of the short form: every maker by every means in doubt, every point a few times."""
+    chance, cases = random.Random(1), every_case()
+    in_doubt = groupby(
+        sorted((case for case in cases if case.point in IN_DOUBT), key=_maker_and_means),
+        key=_maker_and_means,
+    )
+    chosen = [chance.choice(list(group)) for _, group in in_doubt]
+    for point in POINTS:
+        left = [case for case in cases if case.point == point and case not in chosen]
+        chosen += chance.sample(left, AT_EACH_POINT)
+    return chosen[part::parts]
 
 
-def _turns(cases: Sequence[Case]) -> Iterator[Case]:
-    """The cases so that each means comes first in its turn."""
-    chance = random.Random(1)
-    yield from chance.sample(cases, len(cases))
+def _maker_and_means(case: Case) -> str:
+    return f"{case.maker.name} {case.means}"

@@ -15,18 +15,20 @@ class Outcome(Frozen):
     """What one case came to, after its film had ended.
 
     `charges` and `charged` are the fake provider's count and sum; `chosen` sends a person asked
-    for after a doubt; `doubts` how often a request was `unknown`; `trouble` whatever else went
-    wrong, in words.
+    for after a doubt, beside the first if that was `sent`; `doubts` how often a request was
+    `unknown`; `estimate` what was quoted; `trouble` whatever else went wrong, in words.
     """
 
     maker: str
     name: str = ""
     point: str = ""
     undecidable: bool = False
+    sent: bool = True
     kills: int = 0
     charges: int = 0
     charged: Money = ZERO
     requests: int = 0
+    estimate: Money = ZERO
     spent: Money = ZERO
     reserved: Money = ZERO
     assets: int = 0
@@ -39,7 +41,8 @@ class Outcome(Frozen):
     @property
     def doubles(self) -> int:
         """Charges that nobody asked for."""
-        return max(0, self.charges - self.requests - self.chosen)
+        asked = self.requests + self.chosen if self.sent else max(self.requests, self.chosen)
+        return max(0, self.charges - asked)
 
     @property
     def lost(self) -> int:
@@ -57,10 +60,12 @@ class Outcome(Frozen):
 
         After a person's choice about a doubt they hold what the person was told, once.
         """
-        once = self.charged / self.charges if self.charges else ZERO
-        right = [self.charged, once] if self.doubts else [self.charged]
-        near = any(abs(self.spent - sum_) <= MICRO for sum_ in right)
-        return int(not near and not self.written_off)
+        right = [self.charged]
+        if self.written_off:
+            right = [self.estimate]
+        elif self.chosen and self.charges:
+            right.append(self.charged / self.charges)
+        return int(all(abs(self.spent - each) > MICRO for each in right))
 
     @property
     def undue(self) -> int:

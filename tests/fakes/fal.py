@@ -41,7 +41,8 @@ CANCELLED = ("Request was cancelled by the client", "client_cancelled")
 class FalSettings(Settings):
     """Settings of this vendor; times in seconds.
 
-    The queue forgets a request `queue_keeps_s` after its end. `locked` is an account without
+    The queue forgets a request `queue_keeps_s` after its end, and with `forgets_cancelled` at once
+    one that it had not started when it was cancelled. `locked` is an account without
     credit; `lists` whether a key may see the list of requests, and `payloads` whether it holds
     what went in and out. `blacks_out` is what the safety checker does. `result_status` is what a
     gateway answers in place of results. `signing_key` numbers the key callbacks are signed with,
@@ -49,6 +50,7 @@ class FalSettings(Settings):
     """
 
     queue_keeps_s: float = 3600
+    forgets_cancelled: bool = True
     locked: bool = False
     lists: bool = True
     payloads: bool = True
@@ -257,7 +259,7 @@ class Fal(Vendor):
             job is None
             or job.account != account
             or "/".join(job.model.split("/")[:2]) != app
-            or job.result.get("removed")
+            or (job.result.get("removed") and self.settings.forgets_cancelled)
             or time.time() > job.ends_at + self.settings.queue_keeps_s
         )
         if job is None or lost:

@@ -244,8 +244,8 @@ def _authorize(request: Request) -> None:
         raise Refusal(
             401,
             "unauthorized",
-            f"Incorrect API key provided: {given[:8]}****{given[-4:]}. You can find your API key at "
-            "https://platform.openai.com/account/api-keys.",
+            f"Incorrect API key provided: {given[:8]}****{given[-4:]}. You can find your API key "
+            "at https://platform.openai.com/account/api-keys.",
         )
 
 

@@ -45,6 +45,8 @@ def api(
         api_keys=SecretStr(f"other-key,{KEY}"),
         signing_key=SecretStr(SIGNING_KEY),
         fake_url="http://127.0.0.1:9",
+        fal_key=SecretStr("fal-key-of-a-test"),
+        openai_api_key=SecretStr("openai-key-of-a-test"),
     )
     with Api(settings, _serve) as running:
         yield running

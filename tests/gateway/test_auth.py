@@ -30,6 +30,11 @@ EVERY_ROUTE = [
     ("GET", "/v1/assets/facets"),
     ("GET", f"/v1/assets/{'0' * 64}"),
     ("GET", "/v1/costs"),
+    ("GET", "/v1/caps"),
+    ("GET", "/v1/caps/month"),
+    ("PUT", "/v1/caps/month"),
+    ("DELETE", "/v1/caps/month"),
+    ("GET", "/v1/reconciliations"),
 ]
 
 

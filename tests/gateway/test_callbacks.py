@@ -1,10 +1,12 @@
 """Provider callbacks: a genuine one wakes its request, and nothing ever changes more."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -12,7 +14,9 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from filmforge.domain import GenerationRequest, Kind
-from filmforge.ledger.posting import Claim
+from filmforge.ledger.posting import Claim, State
+from filmforge.providers.base import Notice, Provider
+from filmforge.providers.registry import Registry
 from tests.fake_process import WEBHOOK_SECRET
 from tests.gateway.studio import Studio, open_studio
 
@@ -43,13 +47,16 @@ def accepted(studio: Studio, job_id: str = "job-7") -> None:
 
 
 def signed(
-    body: bytes, secret: str = WEBHOOK_SECRET, age: timedelta = timedelta()
+    body: bytes,
+    secret: str = WEBHOOK_SECRET,
+    age: timedelta = timedelta(),
+    webhook_id: str = "msg_1",
 ) -> dict[str, str]:
     moment = datetime.now(UTC) - age
     return {
-        "webhook-id": "msg_1",
+        "webhook-id": webhook_id,
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign("msg_1", moment, body.decode()),
+        "webhook-signature": Webhook(secret).sign(webhook_id, moment, body.decode()),
     }
 
 
@@ -64,23 +71,106 @@ async def call(
         return await client.post(f"/v1/callbacks/{provider}/{key}", content=body, headers=headers)
 
 
+class Teller:
+    """A provider with one address for an account: its callbacks name the request themselves."""
+
+    name = "fake"
+
+    def __init__(self, genuine: Provider, request_key: str | None) -> None:
+        self._genuine = genuine
+        self._request_key = request_key
+
+    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        notice = await self._genuine.parse_webhook(headers, body)
+        return notice.model_copy(update={"request_key": self._request_key})
+
+
+def telling(studio: Studio, request_key: str | None) -> Studio:
+    """The studio with a provider whose callbacks name this request."""
+    teller = Teller(studio.gateway.registry.get("fake"), request_key)
+    registry = Registry({"fake": lambda: cast(Provider, teller)})
+    return replace(studio, gateway=replace(studio.gateway, registry=registry))
+
+
+async def call_account(studio: Studio, body: bytes, provider: str = "fake") -> httpx.Response:
+    async with studio.client() as client:
+        path = f"/v1/callbacks/{provider}"
+        return await client.post(path, content=body, headers=signed(body))
+
+
 async def test_a_genuine_callback_wakes_its_request_and_changes_nothing_else(studio: Studio):
     accepted(studio)
     before = studio.ledger.journal.read(KEY)
-    for _ in range(2):
-        answer = await call(studio, notice(), signed(notice()))
-        assert answer.status_code == 204
+    assert (await call(studio, notice(), signed(notice()))).status_code == 204
     after = studio.ledger.journal.read(KEY)
     assert before.woken_at is None
     assert after.woken_at is not None
     assert after.model_copy(update={"woken_at": None}) == before
 
 
-async def test_a_callback_may_come_before_the_job_is_written_down(studio: Studio):
+async def test_a_replay_is_answered_like_the_first_and_does_nothing(studio: Studio):
+    accepted(studio)
+    await call(studio, notice(), signed(notice()))
+    before = studio.ledger.journal.read(KEY)
+    for body in (notice(), notice("job-8")):
+        assert (await call(studio, body, signed(body))).status_code == 204
+    assert studio.ledger.journal.read(KEY) == before
+    await call(studio, notice(), signed(notice(), webhook_id="msg_2"))
+    assert studio.ledger.journal.read(KEY).woken_at != before.woken_at
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.UNKNOWN])
+async def test_a_job_whose_answer_was_lost_is_written_down_from_its_callback(
+    studio: Studio, state: State
+):
+    if state is State.UNKNOWN:
+        studio.ledger.journal.doubt(KEY, "nobody answered")
+    assert studio.ledger.journal.read(KEY).state is state
     assert (await call(studio, notice(), signed(notice()))).status_code == 204
     posting = studio.ledger.journal.read(KEY)
+    assert posting.state is State.ACCEPTED
+    assert posting.job == {"id": "job-7", "urls": {}}
     assert posting.woken_at
-    assert posting.job is None
+    assert posting.submits == 1
+
+
+async def test_at_an_accounts_address_the_job_names_its_request(studio: Studio):
+    assert (await call_account(telling(studio, KEY), notice())).status_code == 204
+    posting = studio.ledger.journal.read(KEY)
+    assert posting.state is State.ACCEPTED
+    assert posting.job == {"id": "job-7", "urls": {}}
+
+
+@pytest.mark.parametrize("key", [None, "0" * 64])
+async def test_at_an_accounts_address_news_of_nobodys_job_is_taken_and_does_nothing(
+    studio: Studio, key: str | None
+):
+    before = studio.ledger.journal.read(KEY)
+    assert (await call_account(telling(studio, key), notice())).status_code == 204
+    assert studio.ledger.journal.read(KEY) == before
+
+
+async def test_an_accounts_address_of_nobody_is_not_known(studio: Studio):
+    answer = await call_account(telling(studio, KEY), notice(), "nobody")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "there is nothing at this address"
+
+
+async def test_at_an_accounts_address_a_forged_callback_is_refused(studio: Studio):
+    async with telling(studio, KEY).client() as client:
+        answer = await client.post(
+            "/v1/callbacks/fake", content=notice("job-8"), headers=signed(notice())
+        )
+    assert answer.status_code == 401
+    assert studio.ledger.journal.read(KEY).state is State.SUBMITTING
+
+
+async def test_a_callback_that_names_another_request_than_its_address_is_not_known(
+    studio: Studio,
+):
+    answer = await call(telling(studio, "0" * 64), notice(), signed(notice()))
+    assert answer.status_code == 404
+    assert studio.ledger.journal.read(KEY).state is State.SUBMITTING
 
 
 @pytest.mark.parametrize("why", ["forged", "stale", "changed", "unsigned"])

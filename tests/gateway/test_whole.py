@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -100,3 +101,31 @@ async def test_a_cancelled_film_is_resumed_and_pays_nothing_twice(world: World) 
         told = await until(http, film_id, "succeeded")
         assert {shot["review"] for shot in told["shots"]} == {"omitted"}
         assert world.ledger.budget(film_id).spent == spent
+
+
+async def test_films_at_the_cap_of_their_project_go_on_when_it_is_raised(world: World) -> None:
+    async with gateway(world) as http:
+        cap = "/v1/caps/project:noir"
+        await http.put(cap, json={"limit_usd": "0.001"})
+        documents = [film_document(1, project="noir") for _ in range(2)]
+        films = [(await http.post("/v1/films", json=d)).json()["film_id"] for d in documents]
+        for film_id in films:
+            told = await until(http, film_id, "needs_attention")
+            assert told["reason"] == "budget_exceeded"
+            assert told["shots"][0]["message"].endswith("free in project:noir")
+            assert told["budget"]["spent_usd"] == "0.00"
+        limits = {told["budget"]["limit_usd"] for told in [await _read(http, f) for f in films]}
+        raised = (await http.put(cap, json={"limit_usd": "5"})).json()
+        assert raised["woken"] == sorted(films)
+        for film_id in films:
+            await until(http, film_id, "succeeded")
+        assert {(await _read(http, f))["budget"]["limit_usd"] for f in films} == limits
+        spent = [Decimal((await _read(http, f))["budget"]["spent_usd"]) for f in films]
+        told = (await http.get(cap)).json()
+        assert Decimal(told["spent_usd"]) == sum(spent)
+        assert told["reserved_usd"] == "0.00"
+
+
+async def _read(http: httpx.AsyncClient, film_id: str) -> dict[str, Any]:
+    told: dict[str, Any] = (await http.get(f"/v1/films/{film_id}")).json()
+    return told

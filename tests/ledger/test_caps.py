@@ -1,5 +1,6 @@
 """Caps: a film's money is taken from its project and its month, too."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from decimal import Decimal
 from typing import Any
 
@@ -147,6 +148,15 @@ def test_a_cap_counts_what_was_spent_and_reserved_before_it_was_set(ledger: Ledg
     for film_id in ("cellar", "harbour"):
         ledger.journal.release_unsent(film_id)
     assert [_money(ledger, scope) for scope in (PILOT, month)] == [(0, 1), (0, 1)]
+
+
+def test_a_reservation_that_is_being_made_while_a_cap_is_set_is_counted(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(1) as pool, ledger.db.write():
+        _reserve(ledger)
+        setting = pool.submit(_set, ledger)
+        assert not wait([setting], timeout=0.3).done
+    setting.result()
+    assert _money(ledger) == (1, 0)
 
 
 def test_a_cap_set_below_what_is_committed_only_stops_new_spending(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """The database itself refuses what no code may write."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_no_figure_of_a_budget_is_absurd(ledger: Ledger, values: dict[str, int])
     "values",
     [
         {"state": "submitting", "nonce": "n"},
-        {"state": "submitting", "submitted_at": select(journal.c.created_at).scalar_subquery()},
+        {"state": "submitting", "submitted_at": datetime(2026, 11, 20, tzinfo=UTC)},
         {"state": "accepted"},
         {"state": "accepted", "job": None},
         {"state": "succeeded"},

@@ -393,25 +393,3 @@ def test_a_callback_is_remembered_until_the_next_poll(ledger: Ledger) -> None:
     assert before.woken_at is None
     assert after.woken_at is not None
     assert after.state == State.ACCEPTED
-
-
-def test_a_late_difference_is_paid_by_the_film_that_paid_for_the_submit(ledger: Ledger) -> None:
-    """Harbour wants what failed for attic again, and attic's own job arrives after all."""
-    add_film(ledger, "harbour")
-    _accepted(ledger)
-    ledger.journal.fail(KEY, "bad_media", "it is not a picture", Decimal("0.5"))
-    assert ledger.journal.reserve(request(), ONE, claim("harbour")).state == State.RESERVED
-    ledger.journal.succeed(KEY, asset(), Tags(), Decimal("0.8"))
-    assert _money(ledger) == (0, Decimal("0.8"))
-    assert _money(ledger, "harbour") == (0, 0)
-    (line,) = ledger.costs.lines()
-    assert (line.film_id, line.usd, line.why) == ("attic", Decimal("0.8"), "made")
-
-
-def test_each_submit_of_a_request_has_a_charge_of_its_own(ledger: Ledger) -> None:
-    for wish in ("first", "second"):
-        _reserved(ledger, wish=wish)
-        ledger.journal.begin_submitting(KEY)
-        ledger.journal.fail(KEY, "broken", "it broke", Decimal("0.5"))
-    assert [line.usd for line in ledger.costs.lines()] == [Decimal("0.5")] * 2
-    assert ledger.journal.read(KEY).submits == 1

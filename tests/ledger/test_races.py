@@ -189,9 +189,6 @@ def test_a_replacement_and_a_take_at_once_are_two_takes(ledger: Ledger) -> None:
     assert len(ledger.takes.of_shot("attic", "s0")) == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Events.since shows ids that were committed before smaller ones"
-)
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_watcher_misses_no_event_that_was_numbered_early_and_committed_late(
     ledger: Ledger,

@@ -46,7 +46,7 @@ def provider_of(vendor: FakeVendor, token: str = TOKEN, **changes: Any) -> Repli
     models = changes.pop("models", MODELS)
     secret = changes.pop("webhook_secret", "")
     url = changes.pop("base_url", vendor.url)
-    terms = Terms(**{"submit_timeout_s": 5, "listing_lag_s": 0, "private": True, **changes})
+    terms = Terms(**{"submit_timeout_s": 20, "listing_lag_s": 0, "private": True, **changes})
     return ReplicateProvider(token, models, terms, base_url=url, webhook_secret=secret)
 
 

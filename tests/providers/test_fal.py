@@ -23,7 +23,7 @@ from filmforge.errors import (
 )
 from filmforge.media.probe import verify
 from filmforge.providers.base import JobStatus, Terms
-from filmforge.providers.fal import MAX_FRAME_BYTES, ONCE, FalProvider
+from filmforge.providers.fal import MAX_FRAME_BYTES, FalProvider
 from tests.fake_process import free_port
 from tests.fakes.fal import DOT, KEY
 from tests.fakes.process import FakeVendor, fake_vendor
@@ -123,7 +123,12 @@ async def test_the_queue_is_told_to_run_it_once_and_whom_to_call_back(
     await submitted(provider, a_request(), callback_url=url)
     async with httpx.AsyncClient(base_url=fake.url, trust_env=False) as client:
         (order,) = (await client.get("/control/orders")).json()
-    assert order == {"headers": ONCE, "webhook_url": url}
+    once = {
+        "x-fal-no-retry": "1",
+        "x-app-fal-disable-fallback": "1",
+        "x-fal-request-timeout": "3600",
+    }
+    assert order == {"headers": once, "webhook_url": url}
 
 
 async def test_a_frame_the_internet_cannot_read_goes_along_as_a_data_uri(

@@ -1,5 +1,6 @@
 """What becomes of fal's jobs: polls, failures, cancellations and outputs."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,19 @@ async def test_a_failure_the_queue_forgot_is_read_from_the_list(
     assert (report.status, report.billed, report.transient) == (JobStatus.FAILED, False, True)
 
 
+async def test_a_job_outlives_the_end_of_the_server(
+    fake: FakeVendor, provider: FalProvider
+) -> None:
+    request = a_request()
+    job = await submitted(provider, request)
+    fake.kill()
+    with pytest.raises(ProviderUnavailable):
+        await provider.poll(job, request)
+    await asyncio.to_thread(fake.start)
+    assert (await ended(provider, job, request)).status is JobStatus.SUCCEEDED
+    assert fake.charges()["count"] == 1
+
+
 async def test_a_job_known_only_by_its_id_can_be_polled(
     fake: FakeVendor, provider: FalProvider
 ) -> None:
@@ -151,10 +165,11 @@ async def test_a_job_known_only_by_its_id_can_be_polled(
     await provider.cancel(Job(id=job.id))
 
 
+@pytest.mark.parametrize("forgotten", [True, False])
 async def test_a_job_cancelled_in_the_queue_costs_nothing(
-    fake: FakeVendor, provider: FalProvider
+    fake: FakeVendor, provider: FalProvider, forgotten: bool
 ) -> None:
-    fake.settings(latency_s=60)
+    fake.settings(latency_s=60, forgets_cancelled=forgotten)
     request = a_request()
     job = await submitted(provider, request)
     await provider.cancel(job)

@@ -285,7 +285,7 @@ async def main():
     asked = {"prompt": "an attic", "width": 96, "height": 64}
     request = GenerationRequest(kind=Kind.IMAGE, provider="preview", model="storyboard",
                                 parameters=asked)
-    job = await provider.submit(request, {}, None, NO_ANSWER)
+    job = await provider.submit(request, {}, None, Path("unused"))
     while (await provider.poll(job, request)).status.value == "running":
         await asyncio.sleep(0.05)
     print("ready", flush=True)

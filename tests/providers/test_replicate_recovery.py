@@ -259,6 +259,8 @@ async def test_jobs_are_listed_newest_first_with_what_they_say(
     assert found[-1].job == first
     assert [job.cost for job in found] == [None, None, Decimal("0.003")]
     assert since <= found[-1].created_at <= found[0].created_at
+    vendor.settings(data_ttl_s=0)
+    assert {job.cost async for job in provider.listed(since)} == {None}
 
 
 async def called(provider: ReplicateProvider, inbox: Inbox, request: GenerationRequest) -> Job:

@@ -1,0 +1,1 @@
+"""Keys never appear in anything that is written or answered."""
