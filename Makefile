@@ -35,6 +35,10 @@ lint: .venv/ready-dev ## Check style, types and the import rules
 bench: .venv/ready-dev ## Measure the speed of orchestration, memory and recovery
 	$(BIN)/python -m tests.benchmarks
 
+.PHONY: crash
+crash: .venv/ready-dev ## Kill workers at every point of the paid step and count: make crash N=1000
+	$(BIN)/python -m tests.crash $(if $(N),N=$(N)) $(if $(SEED),SEED=$(SEED)) $(if $(CASE),CASE=$(CASE)) $(if $(OUT),OUT=$(OUT))
+
 .PHONY: clean
 clean: ## Remove .venv and caches; films and assets in .filmforge stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

@@ -1,11 +1,11 @@
 """Answers that are the asset itself: kept on disk before they are written down, so none is lost."""
 
-import time
+import re
+import tempfile
 from pathlib import Path
 
+from filmforge.errors import WorkDirFull
 from filmforge.ledger.posting import Posting
-
-FORGOTTEN_AFTER_S = 7 * 86_400
 
 
 class Answers:
@@ -18,10 +18,28 @@ class Answers:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def prepare(self) -> None:
+        """Make sure, before anything is sent, that an answer can be kept. Raises WorkDirFull."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder) as probe:
+                probe.write(b"x")
+                probe.flush()
+        except OSError as error:
+            raise WorkDirFull(f"{self._folder}: {error.strerror}") from error
+
     def place(self, key: str, nonce: str) -> Path:
-        """Where the answer to one submit is to be written; its folder exists."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Where the answer to one submit is to be written."""
         return self._folder / f"{key}-{nonce}"
+
+    def waiting(self) -> list[tuple[str, str, Path]]:
+        """Every whole answer that is still here: request key, nonce, file."""
+        found = []
+        for path in sorted(self._folder.glob("*")):
+            key, _, nonce = path.name.partition("-")
+            if re.fullmatch("[0-9a-f]+", nonce):
+                found.append((key, nonce, path))
+        return found
 
     def of(self, posting: Posting) -> Path | None:
         """The whole answer to the last submit of a request, if this machine has it."""
@@ -34,10 +52,3 @@ class Answers:
         """Remove what is stored and settled."""
         for path in self._folder.glob(f"{key}-*"):
             path.unlink(missing_ok=True)
-
-    def prune(self) -> None:
-        """Remove what nobody has come back for in a week."""
-        before = time.time() - FORGOTTEN_AFTER_S
-        for path in self._folder.glob("*"):
-            if path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)

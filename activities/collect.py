@@ -77,7 +77,7 @@ class Collect:
                 self._marks.reach("downloaded", key)
                 stored = await self._store.put(got.path, got.media_type)
         except BadMedia as error:
-            cost = commission.quote if taken is None else taken
+            cost = posting.estimate if taken is None else taken
             return await asyncio.to_thread(
                 self._journal.fail, key, error.code, str(error), cost, posting.job
             )

@@ -85,7 +85,8 @@ class Generate:
                     posting = await self._pursue_patiently(commission, trouble)
                 except ProviderError as error:
                     commission = await self._fall_back(order, commission, error)
-                    posting = await self._pursue_patiently(commission, Trouble())
+                    trouble.forgive()
+                    posting = await self._pursue_patiently(commission, trouble)
             take = await asyncio.to_thread(
                 self._ledger.takes.link, order.film_id, order.shot_id, posting, commission.note
             )
@@ -167,6 +168,8 @@ class Generate:
             match posting.state:
                 case State.SUCCEEDED:
                     return posting, None
+                case State.CANCELLED if posting.job is None:
+                    posting = await self._reserve(commission)  # released before it was sent
                 case State.FAILED | State.CANCELLED if posting.payer == claim:
                     raise _failure(posting)
                 case State.FAILED | State.CANCELLED:

@@ -30,6 +30,10 @@ class Trouble:
         """The trouble that the last attempt told of."""
         return cls(*activity.info().heartbeat_details)
 
+    def forgive(self) -> None:
+        """Begin anew, as with another provider."""
+        self.since = self.last = 0
+
     def lasts_s(self) -> float:
         """Seconds from the first failure to this one; the attempt that calls it has failed."""
         now = time.time()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -18,6 +18,7 @@ from filmforge.errors import (
     BadMedia,
     CreateAmbiguous,
     FilmStopped,
+    NotFound,
     NotSent,
     RateLimited,
     Refused,
@@ -27,9 +28,9 @@ from filmforge.errors import (
 from filmforge.ledger import Ledger
 from filmforge.ledger.pace import Pace
 from filmforge.ledger.posting import Posting, State
+from filmforge.ledger.register import STOPPED_FILMS
 from filmforge.media.sniff import sniff
-from filmforge.money import ZERO
-from filmforge.providers.base import Job, Material
+from filmforge.providers.base import CLOCK_MARGIN, Job, Material
 from filmforge.providers.catalogue import Recovery
 from filmforge.store import AssetStore
 
@@ -42,6 +43,7 @@ HOLD_OFF_S = 2.0
 # and the database rather than to leave a doubt.
 KEEP_PATIENCE_S = 120.0
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -70,14 +72,20 @@ class Send:
         Raises MustWait while the provider's caps leave no room, NotSent or RateLimited when it
         provably was not accepted. Once `submitting` is written no cancellation comes between.
         """
-        # What it is made from is at hand before: a store that is away must not leave a doubt.
-        materials = await self._commissions.materials(commission)
-        return await uninterrupted(self._submit(commission, materials))
-
-    async def _submit(self, commission: Commission, materials: dict[str, Material]) -> Posting:
-        key, provider = commission.key, commission.provider
+        provider = commission.provider
         pace = Pace(max_in_flight=provider.max_in_flight, submits_per_s=provider.submits_per_s)
-        nonce = await asyncio.to_thread(self._journal.begin_submitting, key, pace)
+        await asyncio.to_thread(self._journal.await_turn, commission.key, pace)
+        # What it is made from is at hand before, and there is room for an answer: neither a store
+        # that is away nor a full disk must leave a doubt.
+        materials = await self._commissions.materials(commission)
+        await asyncio.to_thread(self._answers.prepare)
+        return await uninterrupted(self._submit(commission, materials, pace))
+
+    async def _submit(
+        self, commission: Commission, materials: dict[str, Material], pace: Pace
+    ) -> Posting:
+        key, provider, journal = commission.key, commission.provider, self._journal
+        nonce = await asyncio.to_thread(journal.begin_submitting, key, pace, provider.account)
         if nonce is None:
             return await self._let_another_submit(commission)
         self._marks.reach("submitting", key)
@@ -87,19 +95,32 @@ class Send:
                 commission.request, materials, commission.callback_url, answer
             )
         except NotSent as error:
-            await asyncio.to_thread(self._journal.not_accepted, key, nonce, str(error))
+            await _written(journal.not_accepted, key, nonce, str(error))
             if isinstance(error, RateLimited):
                 await self._hold_off(commission, error)
             raise
         except Refused as error:
-            return await asyncio.to_thread(self._journal.fail, key, error.code, str(error), ZERO)
+            return await _written(journal.refuse, key, nonce, error.code, str(error))
         except AnswerLost as error:
             log.warning("answer lost", error=str(error))
-            return await asyncio.to_thread(self._journal.read, key)
+            return await asyncio.to_thread(journal.read, key)
         self._marks.reach("posted", key)
         posting = await self._accept(key, job, answer, "submit")
         self._marks.reach("accepted", key)
         return posting
+
+    async def take_up_answers(self) -> None:
+        """Write down the answers that a worker of this machine got before it was killed."""
+        for key, nonce, path in await asyncio.to_thread(self._answers.waiting):
+            try:
+                posting = await asyncio.to_thread(self._journal.read, key)
+            except NotFound:
+                continue  # it may be of another installation that shares the folder
+            if posting.nonce == nonce and posting.state in (State.SUBMITTING, State.UNKNOWN):
+                log.info("an answer is taken up", request_key=key)
+                await self._accept(key, Job(id=nonce), path, "answer")
+            elif posting.state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+                await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def reconcile(self, commission: Commission, posting: Posting) -> Posting:
         """Find out what became of a submit whose answer nobody wrote down; never send it again."""
@@ -111,24 +132,32 @@ class Send:
         if wait_s > 0:
             await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
             return await asyncio.to_thread(self._journal.read, key)
+        if posting.account not in ("", provider.account):
+            why = f"was sent with another key of {provider.name}: its account alone can tell"
+            return await self._doubt(posting, why)
         assert posting.submitted_at is not None
-        known = await asyncio.to_thread(self._journal.jobs, key)
+        since = posting.submitted_at - 2 * CLOCK_MARGIN
+        known = await asyncio.to_thread(self._journal.jobs_of, provider.name, since)
         try:
             job = await provider.find(commission.request, posting.submitted_at, known)
         except CreateAmbiguous as error:
-            await asyncio.to_thread(self._journal.doubt, key, str(error))
-            return await asyncio.to_thread(self._journal.read, key)
+            return await self._doubt(posting, str(error))
         if job is None:
             why = "the provider provably has no such job"
             await asyncio.to_thread(self._journal.not_accepted, key, posting.nonce, why)
             return await asyncio.to_thread(self._journal.read, key)
         return await self._accept(key, job, None, "reconcile")
 
+    async def _doubt(self, posting: Posting, why: str) -> Posting:
+        key, nonce = posting.request_key, posting.nonce
+        await asyncio.to_thread(self._journal.doubt, key, why, nonce)
+        return await asyncio.to_thread(self._journal.read, key)
+
     async def _accept(self, key: str, job: Job, answer: Path | None, source: str) -> Posting:
         if answer is not None and await asyncio.to_thread(answer.exists):
             job = job.model_copy(update={"asset": await self._keep(answer)})
         body = job.model_dump(mode="json", exclude_none=True)
-        return await _patiently(lambda: asyncio.to_thread(self._journal.accept, key, body, source))
+        return await _written(self._journal.accept, key, body, source)
 
     async def _keep(self, answer: Path) -> str:
         """Upload an answer that is the asset; what it is worth is looked at afterwards."""
@@ -141,9 +170,12 @@ class Send:
     async def _let_another_submit(self, commission: Commission) -> Posting:
         posting = await asyncio.to_thread(self._journal.read, commission.key)
         if posting.state == State.RESERVED:
-            if posting.payer.film_id == commission.claim.film_id:
-                raise FilmStopped(f"the film {posting.payer.film_id} was cancelled")
-            await asyncio.sleep(LOOK_AGAIN_S)  # its film was stopped and will release it
+            # Whoever was quicker was turned away; or the paying film was stopped, and will release
+            # it.
+            film = await asyncio.to_thread(self._ledger.films.read, commission.claim.film_id)
+            if film.execution in STOPPED_FILMS:
+                raise FilmStopped(f"the film {film.film_id} was cancelled")
+            await asyncio.sleep(LOOK_AGAIN_S)
             posting = await asyncio.to_thread(self._journal.read, commission.key)
         return posting
 
@@ -167,11 +199,21 @@ class Send:
         return settle_s
 
     def _age_s(self, posting: Posting) -> float:
-        """Seconds since the submit; a clock that was set back cannot make anybody wait longer."""
+        """Seconds since the submit, as far as one can be sure.
+
+        Watching is; the time of day is believed only beyond what two clocks may differ by: one
+        that is ahead would make the silence of a POST under way mean something.
+        """
         assert posting.submitted_at is not None
         nonce = posting.nonce or ""
         watched_s = time.monotonic() - self._first_seen.setdefault(nonce, time.monotonic())
-        return max(watched_s, (datetime.now(UTC) - posting.submitted_at).total_seconds())
+        age = datetime.now(UTC) - posting.submitted_at
+        return max(watched_s, (age - CLOCK_MARGIN).total_seconds())
+
+
+async def _written(write: Callable[P, R], *words: P.args, **more: P.kwargs) -> R:
+    """Write what is known of a submit into the journal, although it is away for a while."""
+    return await _patiently(lambda: asyncio.to_thread(write, *words, **more))
 
 
 async def _patiently(keep: Callable[[], Awaitable[R]]) -> R:

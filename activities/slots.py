@@ -47,17 +47,18 @@ class Slots:
         self._held[owner] -= 1
         if not self._held[owner]:
             del self._held[owner]
-        if not self._waiting:
-            self._free += 1
-            return
-        nearest = min(self._waiting, key=lambda waiting: self._held[waiting])
-        turn = self._waiting[nearest].popleft()
-        if not self._waiting[nearest]:
-            del self._waiting[nearest]
-        self._held[nearest] += 1
-        turn.set_result(None)
+        while self._waiting:
+            nearest = min(self._waiting, key=lambda waiting: self._held[waiting])
+            turn = self._waiting[nearest][0]
+            self._leave(nearest, turn)
+            if not turn.done():  # one who is leaving takes no turn
+                self._held[nearest] += 1
+                turn.set_result(None)
+                return
+        self._free += 1
 
     def _leave(self, owner: str, turn: asyncio.Future[None]) -> None:
-        self._waiting[owner].remove(turn)
-        if not self._waiting[owner]:
-            del self._waiting[owner]
+        if turn in self._waiting.get(owner, ()):
+            self._waiting[owner].remove(turn)
+            if not self._waiting[owner]:
+                del self._waiting[owner]

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 IDLE_S = 60.0
 DOUBT_S = 600.0
+AT_ONCE = 32
 SETTLE_S = 120.0
 # A callback can be repeated for five minutes; a provider delivers one late for hours.
 REMEMBERED_S = 7 * 86_400.0
@@ -51,11 +52,11 @@ class Sweep:
         """Look once at films that do not run, money in flight, and doubts that have passed."""
         async with heartbeats():
             await self._see_to_films()
-            await self._see_to_money()
             await self._see_to_doubts()
             for film_id, shot_id in await asyncio.to_thread(self._ledger.journal.stuck_after_doubt):
                 await self._go_on(film_id, shot_id)
             await asyncio.to_thread(self._ledger.callbacks.prune, REMEMBERED_S)
+            await self._see_to_money()
 
     async def _see_to_films(self) -> None:
         for film in await asyncio.to_thread(self._ledger.films.unended):
@@ -65,11 +66,17 @@ class Sweep:
                 log.warning("left to the next sweep", film=film.film_id, why=str(error))
 
     async def _see_to_money(self) -> None:
-        for posting in await asyncio.to_thread(self._ledger.journal.unsettled, IDLE_S):
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def settle(posting: Posting) -> None:
             try:
-                await self._see_to_posting(posting)
+                async with places:
+                    await self._see_to_posting(posting)
             except (FilmError, TimeoutError) as error:
                 log.warning("not settled yet", request_key=posting.request_key, why=str(error))
+
+        postings = await asyncio.to_thread(self._ledger.journal.unsettled, IDLE_S)
+        await asyncio.gather(*(settle(posting) for posting in postings))
 
     async def _see_to_doubts(self) -> None:
         """Look again where a provider's list may tell by now; it costs nothing."""

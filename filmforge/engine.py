@@ -96,9 +96,7 @@ class Engine:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=film_id,
-                priority=Priority(
-                    priority_key=brief.priority, fairness_key=brief.project or film_id
-                ),
+                priority=turn,
                 task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
                 rpc_timeout=CALL_TIMEOUT,
             )

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         default={}, description='by provider: {"fal": {"max_in_flight": 8, "submits_per_s": 2}}'
     )
     submit_timeout_s: float | None = Field(
-        default=None, gt=0, description="None is what each provider's own file says"
+        default=None, gt=0, description="with allow_private_urls only; None is the provider's own"
     )
     listing_lag_s: float | None = Field(default=None, ge=0, description="as above")
     callback_wait_s: float | None = Field(default=None, ge=0, description="as above")

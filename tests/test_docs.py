@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from filmforge.cli.app import app
 from filmforge.direction import request_for
 from filmforge.domain import Brief, Direction, Providers, Shot, read_film
+from filmforge.money import format_money
 from filmforge.providers.base import Provider
 from filmforge.providers.catalogue import Model, Price, Unit
 from filmforge.providers.registry import Registry, build_registry
@@ -135,7 +136,9 @@ def _worst(registry: Registry) -> list[list[str]]:
         for model in _of_films(provider):
             price = _typical(provider, model), f"`{model.id}`"
             dearest[model.kind] = max(dearest.get(model.kind, price), price)
-        told = {kind: f"${price:f}, {model}" for kind, (price, model) in dearest.items()}
+        told = {
+            kind: f"${format_money(price)}, {model}" for kind, (price, model) in dearest.items()
+        }
         rows.append([name, *(told.get(kind, "") for kind in ("image", "video", "audio"))])
     return rows
 
@@ -143,7 +146,9 @@ def _worst(registry: Registry) -> list[list[str]]:
 def _models(provider: Provider) -> list[list[str]]:
     rows = [["model", "makes", "price", "a typical shot's", "takes", "read on"]]
     for model in provider.models().values():
-        price = f"${_typical(provider, model):f}" if model in _of_films(provider) else ""
+        price = (
+            f"${format_money(_typical(provider, model))}" if model in _of_films(provider) else ""
+        )
         prices = "; ".join([_words(model.price), *map(_words, model.prices)])
         makes = model.makes or model.kind.value
         day = max(each.read_on for each in (model.price, *model.prices))
@@ -161,21 +166,20 @@ def _typical(provider: Provider, model: Model) -> Decimal:
     shot = Shot(shot_id="shot", providers=Providers(**{model.kind.value: ref}), **SHOT)
     frame = "0" * 64 if model.kind == "video" else None
     request = request_for(Brief(), shot, Direction(), model.kind, model, frame)
-    return provider.quote(request).normalize()
+    return provider.quote(request)
 
 
 def _words(price: Price) -> str:
     if price.unit is Unit.CHARACTER:
-        told = f"${(price.usd * 1000).normalize():f} a thousand characters"
+        told = f"${format_money(price.usd * 1000)} a thousand characters"
     else:
-        told = f"${price.usd:f} {UNITS[price.unit]}"
+        told = f"${format_money(price.usd)} {UNITS[price.unit]}"
     when = ", ".join(f"{name} {json.dumps(value)}" for name, value in price.when.items())
     return f"{told} ({when})" if when else told
 
 
 def _takes(model: Model) -> str:
-    lengths = [f"{seconds:f}" for seconds in model.durations_s]
-    told = [f"{', '.join(lengths)} s"] if lengths else []
+    told = [f"{_lengths(model.durations_s)} s"] if model.durations_s else []
     if model.max_duration_s:
         told.append(f"{model.min_duration_s or 0:f} to {model.max_duration_s:f} s")
     told += [", ".join(model.ratios)] if model.ratios else []
@@ -183,6 +187,13 @@ def _takes(model: Model) -> str:
     told += [f"sides to {model.max_side} px"] if model.max_side else []
     told += [f"{model.max_chars} characters"] if model.max_chars else []
     return "; ".join(told)
+
+
+def _lengths(seconds: Sequence[Decimal]) -> str:
+    first, last = min(seconds), max(seconds)
+    if len(seconds) > 2 and len(seconds) == last - first + 1:
+        return f"{first:f} to {last:f} whole"
+    return ", ".join(f"{each:f}" for each in seconds)
 
 
 def _code(path: Path) -> list[str]:
@@ -211,7 +222,9 @@ def _leads(path: Path, target: str) -> bool:
     page = path.parent / name if name else path
     if not page.exists():
         return False
-    return not heading or heading in map(_anchor, re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M))
+    return not heading or heading in map(
+        _anchor, re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)
+    )
 
 
 def _anchor(heading: str) -> str:

@@ -98,23 +98,15 @@ def orchestration_activities(
     parts: Parts, marks: Marks | None = None
 ) -> list[Callable[..., Awaitable[Any]]]:
     """Everything but CPU work: the paid step, the books and the sweep."""
-    settings, ledger, store = parts.settings, parts.ledger, parts.store
+    settings, ledger = parts.settings, parts.ledger
     marks = marks or Marks()
-    commissions = Commissions(
-        ledger,
-        store,
-        parts.registry,
-        settings.public_url,
-        allow_private=settings.allow_private_urls,
-    )
-    answers = Answers(settings.work_dir / "answers")
-    downloads = Downloads(store, settings.work_dir / "downloads", settings.max_asset_bytes)
-    send = Send(ledger, store, commissions, answers, marks)
+    downloads = Downloads(parts.store, settings.work_dir / "downloads", settings.max_asset_bytes)
+    commissions, send = commissions_of(parts), sender(parts, marks)
     generate = Generate(
         ledger,
         commissions,
         send,
-        Collect(ledger, store, downloads, answers, marks),
+        Collect(ledger, parts.store, downloads, answers_of(parts), marks),
         marks,
         slots=settings.generate_slots,
         patience_s=settings.patience_s,
@@ -132,6 +124,29 @@ def orchestration_activities(
         books.record,
         sweep.sweep,
     ]
+
+
+def commissions_of(parts: Parts) -> Commissions:
+    """Who writes commissions, with the address that providers call back."""
+    return Commissions(
+        parts.ledger,
+        parts.store,
+        parts.registry,
+        parts.settings.public_url,
+        allow_private=parts.settings.allow_private_urls,
+    )
+
+
+def answers_of(parts: Parts) -> Answers:
+    """Where this machine keeps answers that are the asset."""
+    return Answers(parts.settings.work_dir / "answers")
+
+
+def sender(parts: Parts, marks: Marks | None = None) -> Send:
+    """Who sends, and takes up what a killed worker of this machine has received."""
+    return Send(
+        parts.ledger, parts.store, commissions_of(parts), answers_of(parts), marks or Marks()
+    )
 
 
 class WorkerOptions(TypedDict):
@@ -165,7 +180,6 @@ def sandbox() -> SandboxedWorkflowRunner:
 
 def clean_work_dir(work_dir: Path) -> None:
     """Remove half-made files of a worker that was killed; whole answers stay."""
-    Answers(work_dir / "answers").prune()
     for name in ("downloads", "finish"):
         shutil.rmtree(work_dir / name, ignore_errors=True)
         (work_dir / name).mkdir(parents=True)

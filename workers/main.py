@@ -21,7 +21,7 @@ from activities.marks import Marks
 from filmforge.contracts import ORCHESTRATION_QUEUE, SWEEP_WORKFLOW
 from filmforge.engine import connect
 from filmforge.settings import Settings
-from workers.composition import assembled, build_workers, clean_work_dir
+from workers.composition import assembled, build_workers, clean_work_dir, sender
 
 SWEEP_EVERY = timedelta(seconds=60)
 
@@ -40,6 +40,7 @@ async def run_worker(settings: Settings, marks: Marks | None = None) -> None:
         for worker in build_workers(client, parts, marks):
             await running.enter_async_context(worker)
         await schedule_sweep(client)
+        await sender(parts, marks).take_up_answers()
         if settings.ready_file:
             await asyncio.to_thread(settings.ready_file.touch)
         log.info("worker is ready", namespace=client.namespace)

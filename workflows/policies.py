@@ -18,8 +18,8 @@ _PATIENT = RetryPolicy(
 )
 
 GENERATE = ActivityConfig(
-    schedule_to_close_timeout=timedelta(hours=24),
-    start_to_close_timeout=timedelta(hours=6),
+    schedule_to_close_timeout=timedelta(days=7),
+    start_to_close_timeout=timedelta(hours=24),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     # Without waiting for a cancelled activity, a provider's job could outlive its film.
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

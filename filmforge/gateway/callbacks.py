@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,11 +11,14 @@ from filmforge.errors import BadInput, Conflict, NotConfigured, NotFound
 from filmforge.gateway.bodies import raw_body
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.ledger.posting import State
+from filmforge.ledger import Ledger
+from filmforge.ledger.database import now
+from filmforge.ledger.posting import Posting
 from filmforge.providers.base import Notice, Provider
 
 MAX_BODY_BYTES = 1 << 20
-AWAITING_A_JOB = (State.SUBMITTING, State.UNKNOWN)
+# A callback can be repeated for five minutes, and is sent late for hours.
+REMEMBERED = timedelta(days=1)
 
 Parts = Annotated[Gateway, Depends(gateway_of)]
 
@@ -31,7 +35,7 @@ async def account_calls(request: Request, gateway: Parts, provider: str) -> Resp
     caller, notice = await _genuine(request, gateway, provider)
     if notice.request_key is not None:
         with contextlib.suppress(NotFound):
-            await asyncio.to_thread(_take, gateway, caller.name, notice.request_key, notice)
+            await _take(gateway, caller, notice.request_key, notice)
     return Response(status_code=204)
 
 
@@ -49,7 +53,7 @@ async def provider_calls(
     caller, notice = await _genuine(request, gateway, provider)
     if notice.request_key not in (None, request_key):
         raise _nothing()
-    await asyncio.to_thread(_take, gateway, caller.name, request_key, notice)
+    await _take(gateway, caller, request_key, notice)
     return Response(status_code=204)
 
 
@@ -67,22 +71,36 @@ async def _genuine(request: Request, gateway: Gateway, name: str) -> tuple[Provi
         raise Refusal(401, "not_genuine", str(error)) from None
 
 
-def _take(gateway: Gateway, provider: str, request_key: str, notice: Notice) -> None:
-    journal = gateway.ledger.journal
+async def _take(gateway: Gateway, provider: Provider, request_key: str, notice: Notice) -> None:
+    ledger = gateway.ledger
     try:
-        posting = journal.read(request_key)
+        posting = await asyncio.to_thread(ledger.journal.read, request_key)
     except NotFound:
         raise _nothing() from None
-    if posting.request.provider != provider:
+    if posting.request.provider != provider.name:
         raise _nothing()
-    if not gateway.ledger.callbacks.first_time(provider, notice.webhook_id, request_key):
-        return  # told before: nothing new can follow from it
-    if posting.job is None and posting.state in AWAITING_A_JOB:
-        job = notice.job.model_dump(mode="json", exclude_none=True)
-        journal.accept(request_key, job, "callback")
-    elif posting.job is not None and notice.job.id not in journal.jobs(request_key):
-        raise Conflict("the callback speaks of another job than those of this request")
-    journal.wake(request_key)
+    if notice.job.id not in await asyncio.to_thread(ledger.journal.jobs, request_key):
+        await asyncio.to_thread(_refuse_anothers_job, ledger, provider.name, notice)
+        # Some providers sign for all their customers with one key: the job must be one that our
+        # own account can ask for before it is written down.
+        await provider.poll(notice.job, posting.request)
+    await asyncio.to_thread(_write_down, gateway.ledger, provider.name, posting, notice)
+
+
+def _refuse_anothers_job(ledger: Ledger, provider: str, notice: Notice) -> None:
+    """A genuine callback may be repeated by somebody at the address of another request."""
+    if notice.job.id in ledger.journal.jobs_of(provider, now() - REMEMBERED):
+        raise Conflict("the callback speaks of a job of another request")
+
+
+def _write_down(ledger: Ledger, provider: str, posting: Posting, notice: Notice) -> None:
+    """Once only: the job of a lost answer, a second job, or only that the next poll is due."""
+    key = posting.request_key
+    job = notice.job.model_dump(mode="json", exclude_none=True)
+    with ledger.db.write():  # all of it or nothing: what is remembered as told is never told again
+        if ledger.callbacks.first_time(provider, notice.webhook_id, key):
+            ledger.journal.accept(key, job, "callback")
+            ledger.journal.wake(key)
 
 
 def _nothing() -> NotFound:

@@ -87,6 +87,8 @@ def log_as_json() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # It writes down whole addresses, and those of callbacks and signed links hold tokens.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def main() -> int:

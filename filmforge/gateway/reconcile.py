@@ -173,13 +173,13 @@ def _compare(
         return found if found.provider == theirs.provider else None
 
     def owners(jobs: Sequence[str]) -> dict[str, str]:
-        return _owners(ledger, jobs, since - 2 * CLOCK_MARGIN)
+        return owners_of(ledger, jobs, since - 2 * CLOCK_MARGIN)
 
     ours = Journal(postings, journal.charged, journal.jobs, owners, read)
     return compare(ours, theirs, since, until)
 
 
-def _owners(ledger: Ledger, jobs: Sequence[str], since: datetime) -> dict[str, str]:
+def owners_of(ledger: Ledger, jobs: Sequence[str], since: datetime) -> dict[str, str]:
     """The keys of the requests in whose history these jobs stand, by job id."""
     job_id = journal_entries.c.detail["job"]["id"].as_string()
     wanted = select(job_id, journal_entries.c.request_key).where(journal_entries.c.at >= since)

@@ -9,10 +9,11 @@ from pydantic import JsonValue
 from filmforge.contracts import Resolve, Retry, Skip
 from filmforge.domain import Frozen, Providers
 from filmforge.engine import FilmCommand
+from filmforge.errors import Conflict, CreateAmbiguous
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.control import NoBody
-from filmforge.gateway.lookup import KnownShot, OpenFilm, accepted
+from filmforge.gateway.lookup import KnownFilm, KnownShot, OpenFilm, accepted
 from filmforge.gateway.quotes import check_providers, check_shot
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
@@ -78,11 +79,15 @@ async def skip(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -
 @router.post(
     "/resolve", status_code=202, response_model=ShotTold, openapi_extra=body_of(ResolveShot)
 )
-async def resolve(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
+async def resolve(request: Request, film: KnownFilm, shot: KnownShot, who: Caller) -> Response:
     """Say what is to be done about a request whose answer was lost."""
     wish = await read_model(request, ResolveShot)
-    command = Resolve(shot_id=shot.shot.shot_id, choice=wish.choice, who=who)
-    return await tell(gateway_of(request), film, shot, command)
+    gateway, shot_id = gateway_of(request), shot.shot.shot_id
+    if not film.ended and shot.reason == CreateAmbiguous.code:
+        command = Resolve(shot_id=shot_id, choice=wish.choice, who=who)
+        return await tell(gateway, film, shot, command)
+    message = await asyncio.to_thread(_resolve_left_behind, gateway, film, shot_id, wish, who)
+    return json_response(ShotTold(film_id=film.film_id, shot_id=shot_id, message=message), 202)
 
 
 async def tell(
@@ -92,6 +97,26 @@ async def tell(
     answer = accepted(await gateway.engine.command(film.film_id, command))
     told = ShotTold(film_id=film.film_id, shot_id=shot.shot.shot_id, message=answer.message)
     return json_response(told, 202)
+
+
+def _resolve_left_behind(
+    gateway: Gateway, film: FilmRecord, shot_id: str, wish: ResolveShot, who: str
+) -> str:
+    """Settle a doubt that the shot does not wait for any more: it went on another way.
+
+    Raises Conflict when there is none, or when it would be sent again for nobody.
+    """
+    ledger = gateway.ledger
+    posting = ledger.journal.in_doubt(film.film_id, shot_id)
+    if posting is None:
+        raise Conflict("no request of this shot is in doubt")
+    if wish.choice == "send_again":
+        raise Conflict("the shot went on without it: look again, or write it off")
+    ledger.journal.resolve(posting.request_key, wish.choice, who)
+    ledger.gates.note(film.film_id, shot_id, who, "resolve", choice=wish.choice)
+    if wish.choice == "write_off":
+        return "the request is written off: its estimate is spent"
+    return "looked for again within a minute of the film's end; what was made is kept"
 
 
 def _check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: RetryShot) -> None:

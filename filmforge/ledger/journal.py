@@ -92,8 +92,25 @@ class Journal(Register):
             record_budget(tx, claim.film_id)
             return read_posting(_lock(tx, key))
 
-    def begin_submitting(self, key: str, pace: Pace | None = None) -> str | None:
+    def await_turn(self, key: str, pace: Pace) -> None:
+        """Raise MustWait as `begin_submitting` would, and begin nothing."""
+        with self._db.write() as tx:
+            row = tx.execute(sendable(key)).one_or_none()
+            if row is None:
+                return
+            lane = lock_lane(tx, row.provider, row.account)
+            seconds = seconds_to_wait(tx, lane, row, pace)
+            if not seconds:
+                return
+            keep_waiting(tx, key)
+        raise MustWait(seconds)
+
+    def begin_submitting(
+        self, key: str, pace: Pace | None = None, account: str | None = None
+    ) -> str | None:
         """Write `submitting` with a fresh nonce; only who gets the nonce back may POST.
+
+        `account` is whose key is used, where it changed since the money was reserved.
 
         None when somebody else wrote it first, or when the paying film was stopped. Raises
         MustWait when the account is paused, its pace leaves no room now, or it is the turn of
@@ -104,7 +121,7 @@ class Journal(Register):
             row = tx.execute(sendable(key)).one_or_none()
             if row is None:
                 return None
-            lane = lock_lane(tx, row.provider, row.account)
+            lane = lock_lane(tx, row.provider, row.account if account is None else account)
             # Only now is it certain: whoever held the account before may have sent this very one.
             row = tx.execute(
                 sendable(key).with_for_update(of=journal, key_share=True)
@@ -114,7 +131,7 @@ class Journal(Register):
             seconds = seconds_to_wait(tx, lane, row, pace)
             if not seconds:
                 take_turn(tx, lane, pace)
-                return _write_submitting(tx, key)
+                return _write_submitting(tx, key, lane.account)
             keep_waiting(tx, key)
         raise MustWait(seconds)
 
@@ -143,8 +160,19 @@ class Journal(Register):
                     _enter(tx, key, State.ACCEPTED, job=job, source=source, second=False)
             elif job["id"] not in known:
                 _enter(tx, key, State(row.state), job=job, source=source, second=True)
-                charge_second_job(tx, row)
+                charge_second_job(tx, row, jobs=len(known) + 1)
             return read_posting(_must(tx, key))
+
+    def refuse(self, key: str, nonce: str, code: str, message: str) -> Posting:
+        """`failed`: the provider refused the submit of this nonce for good and took nothing.
+
+        A job that was told of meanwhile, by a callback of an earlier submit, is left alone.
+        """
+        with self._db.write() as tx:
+            row = _must(tx, key)
+            if row.state == State.SUBMITTING and row.nonce == nonce:
+                return self._end(key, State.FAILED, code, message, Decimal(0), None)
+            return read_posting(row)
 
     def not_accepted(self, key: str, nonce: str | None, why: str) -> None:
         """Back to `reserved`: the submit of this nonce provably reached nobody."""
@@ -165,10 +193,14 @@ class Journal(Register):
                 _move(tx, key, State.RESERVED, nonce=None, job=None)
                 _enter(tx, key, State.RESERVED, why=why, job=row.job)
 
-    def doubt(self, key: str, why: str) -> None:
-        """`unknown`: nobody can tell whether the submit was billed; the money stays reserved."""
+    def doubt(self, key: str, why: str, nonce: str | None = None) -> None:
+        """`unknown`: nobody can tell whether the submit was billed; the money stays reserved.
+
+        With `nonce` only while that submit is the last one.
+        """
         with self._db.write() as tx:
-            if _must(tx, key).state == State.SUBMITTING:
+            row = _must(tx, key)
+            if row.state == State.SUBMITTING and nonce in (None, row.nonce):
                 _move(tx, key, State.UNKNOWN)
                 _enter(tx, key, State.UNKNOWN, why=why)
 
@@ -264,7 +296,7 @@ class Journal(Register):
             return read_posting(_must(tx, key))
 
 
-def _write_submitting(tx: Connection, key: str) -> str:
+def _write_submitting(tx: Connection, key: str, account: str) -> str:
     nonce = secrets.token_hex(16)
     _move(
         tx,
@@ -275,6 +307,7 @@ def _write_submitting(tx: Connection, key: str) -> str:
         submit=journal.c.submit + 1,
         submitted_at=now(),
         waiting_at=None,
+        account=account,
     )
     _enter(tx, key, State.SUBMITTING, nonce=nonce)
     return nonce

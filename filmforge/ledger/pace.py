@@ -18,6 +18,8 @@ from filmforge.ledger.tables import films, journal, paces
 
 WAITING_S = 5.0
 ASK_AGAIN_S = 1.0
+# After a longer Retry-After somebody looks again: the figure may be wrong, as may be a clock.
+MAX_PAUSE_S = 300.0
 _AT_PROVIDER = (State.SUBMITTING, State.ACCEPTED)
 
 Turn = tuple[str | None, str]
@@ -55,7 +57,7 @@ def lock_lane(tx: Connection, provider: str, account: str) -> Row[Any]:
 
 def seconds_to_wait(tx: Connection, lane: Row[Any], row: Row[Any], pace: Pace) -> float:
     """How long a sendable request must wait at its locked account; 0 when it may go now."""
-    ahead = max(_until(lane.paused_until), _until_due(lane, pace))
+    ahead = max(min(_until(lane.paused_until), MAX_PAUSE_S), _until_due(lane, pace))
     if ahead > 0:
         return ahead
     held = _in_flight(tx, lane)
@@ -92,7 +94,7 @@ def take_turn(tx: Connection, lane: Row[Any], pace: Pace) -> None:
 def pause(tx: Connection, provider: str, account: str, seconds: float) -> None:
     """Nothing is sent to an account for a while; a longer pause stays."""
     lane = lock_lane(tx, provider, account)
-    until = now() + timedelta(seconds=seconds)
+    until = now() + timedelta(seconds=min(seconds, MAX_PAUSE_S))
     if lane.paused_until is None or lane.paused_until < until:
         tx.execute(update(paces).where(*_lane(provider, account)).values(paused_until=until))
 

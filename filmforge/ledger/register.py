@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import Connection, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
 
 from filmforge.errors import CreateAmbiguous, NotFound
 from filmforge.ledger.database import Database, now
@@ -63,20 +63,35 @@ class Register:
         with self._db.read() as tx:
             return known_jobs(tx, key)
 
+    def jobs_of(self, provider: str, since: datetime) -> frozenset[str]:
+        """The ids of every job of a provider that was written down since then, by any request."""
+        wanted = (
+            select(journal_entries.c.detail)
+            .join(journal, journal.c.request_key == journal_entries.c.request_key)
+            .where(journal.c.provider == provider, journal_entries.c.at >= since)
+        )
+        with self._db.read() as tx:
+            rows = tx.execute(wanted).scalars()
+            return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
+
     def doubtful(self, idle_s: float, count: int = 20) -> Sequence[Posting]:
         """Requests in doubt that nobody has looked at for a while, the longest first."""
         return self._idle((State.UNKNOWN,), idle_s, count)
 
     def unsettled(self, idle_s: float, count: int = 200) -> Sequence[Posting]:
-        """Requests that nobody has touched for a while, for the sweeper; those in doubt wait."""
-        return self._idle(MOVING, idle_s, count)
+        """Requests of films that ended which nobody has touched for a while, for the sweeper."""
+        over = films.c.execution.in_((*STOPPED_FILMS, "succeeded"))
+        return self._idle(MOVING, idle_s, count, over)
 
-    def _idle(self, states: Sequence[State], idle_s: float, count: int) -> Sequence[Posting]:
+    def _idle(
+        self, states: Sequence[State], idle_s: float, count: int, *also: ColumnElement[bool]
+    ) -> Sequence[Posting]:
         before = now() - timedelta(seconds=idle_s)
         with self._db.read() as tx:
             rows = tx.execute(
                 select(journal)
-                .where(journal.c.state.in_(states), journal.c.updated_at < before)
+                .join(films, films.c.film_id == journal.c.film_id)
+                .where(journal.c.state.in_(states), journal.c.updated_at < before, *also)
                 .order_by(journal.c.updated_at)
                 .limit(count)
             ).all()
@@ -140,13 +155,15 @@ class Register:
         )
         with self._db.read() as tx:
             row = tx.execute(
-                select(journal).where(
+                select(journal)
+                .where(
                     journal.c.state == State.UNKNOWN,
                     or_(
                         and_(journal.c.film_id == film_id, journal.c.shot_id == shot_id),
                         journal.c.request_key.in_(joined),
                     ),
                 )
+                .order_by(journal.c.updated_at.desc())
             ).first()
         return read_posting(row) if row else None
 

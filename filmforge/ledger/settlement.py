@@ -38,15 +38,20 @@ def settle(tx: Connection, row: Row[Any], cost_micros: int, why: str) -> None:
         record_budget(tx, film_id)
 
 
-def charge_second_job(tx: Connection, row: Row[Any]) -> None:
+def charge_second_job(tx: Connection, row: Row[Any], jobs: int) -> None:
     """Spend the estimate for another job of the same request, as after it was sent again.
 
-    It is the charge of the latest submit that has none besides the one that is followed.
+    `jobs` is how many the request is known to have had. Only one that no charge stands for is
+    spent, as the latest submit that has none besides the one that is followed.
     """
     mine = select(charges.c.submit).where(charges.c.request_key == row.request_key)
-    taken = {row.submit, *tx.execute(mine).scalars()}
+    charged = set(tx.execute(mine).scalars())
+    followed = row.state in IN_FLIGHT and row.submit not in charged
+    if jobs <= len(charged) + followed or not row.estimate_micros:
+        return
+    taken = {row.submit, *charged}
     free = next((number for number in range(row.submit - 1, -1, -1) if number not in taken), None)
-    if free is None or not row.estimate_micros:
+    if free is None:
         return
     for scope in row.scopes:
         settle_money(tx, scope, 0, row.estimate_micros)

@@ -51,7 +51,7 @@ from filmforge.providers.replicate_predictions import (
     takes_frame,
 )
 from filmforge.providers.signature import StandardSignature, not_genuine
-from filmforge.providers.wire import Answer, Wire, fingerprint, written
+from filmforge.providers.wire import ASK_TIMEOUT_S, Answer, Wire, fingerprint, written
 
 SUBMIT_TIMEOUT_S = 30.0
 LISTING_LAG_S = 15.0
@@ -109,7 +109,8 @@ class ReplicateProvider:
         webhook_secret: str = "",
     ) -> None:
         self.account = fingerprint(key)
-        self.submit_timeout_s = _chosen(terms.submit_timeout_s, SUBMIT_TIMEOUT_S)
+        post_s = _chosen(terms.submit_timeout_s, SUBMIT_TIMEOUT_S)
+        self.submit_timeout_s = post_s + ASK_TIMEOUT_S  # a large frame goes up before the POST
         self.listing_lag_s = _chosen(terms.listing_lag_s, LISTING_LAG_S)
         self.max_in_flight = terms.max_in_flight
         self.submits_per_s: float | None = _chosen(terms.submits_per_s, SUBMITS_PER_S)
@@ -120,7 +121,7 @@ class ReplicateProvider:
             base_url,
             {"authorization": f"Bearer {key}"},
             key=key,
-            submit_timeout_s=self.submit_timeout_s,
+            submit_timeout_s=post_s,
             allow_private=terms.private,
             max_connections=terms.max_connections,
         )

@@ -10,6 +10,7 @@ from temporalio import activity, workflow
 from temporalio.common import Priority
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from filmforge.contracts import film_workflow_id
 from filmforge.embedded import Servers
 from filmforge.engine import connect
 from filmforge.settings import Settings
@@ -54,6 +55,18 @@ def _most_at_once(jobs: list[dict[str, float]]) -> int:
     starts = sorted(job["accepted_at"] for job in jobs)
     # Each takes 0.3 of a second or more: three accepted within half of that were three at once.
     return max(sum(1 for at in starts if first <= at < first + 0.15) for first in starts)
+
+
+async def test_a_film_tells_the_server_its_project_and_priority(
+    servers: Servers, fake: FakeServer, tmp_path: Path
+) -> None:
+    async with open_world(servers, fake, tmp_path) as world:
+        document = film_document(shots=1, project="pilot", priority=1, stop_after="frames")
+        film_id = await world.submit(document)
+        found = await world.client.get_workflow_handle(film_workflow_id(film_id)).describe()
+        turn = found.raw_description.workflow_execution_info.priority
+        assert (turn.fairness_key, turn.priority_key) == ("pilot", 1)
+        await world.finish(film_id)
 
 
 served: list[str] = []

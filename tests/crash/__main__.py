@@ -7,6 +7,7 @@ same again, LANES is how many are played at a time, and OUT gets the table in Ma
 import asyncio
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -44,9 +45,14 @@ def main() -> int:
     """Play the cases and print what they came to; 1 when a goal was missed."""
     wish = Wish.model_validate(dict(word.split("=", 1) for word in sys.argv[1:]))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
-    began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the fakes must not outlive us
+    began, outcomes, stopped = time.monotonic(), list[Outcome](), False
     with TemporaryDirectory() as folder:
-        outcomes = asyncio.run(_run(Path(folder), wish))
+        try:
+            asyncio.run(_run(Path(folder), wish, outcomes))
+        except KeyboardInterrupt:
+            stopped = True
+            _say("stopped: this is a part")
     rows = table(outcomes, [*POINTS, *CALAMITIES])
     _say(f"{plain(rows)}\n{time.monotonic() - began:.0f} s, SEED={wish.SEED}")
     if wish.OUT is not None:
@@ -54,11 +60,12 @@ def main() -> int:
     failed = [outcome for outcome in outcomes if outcome.failures]
     for outcome in failed:
         _say(f"FAILED {'; '.join(outcome.failures)}\n  again: make crash CASE={outcome.name}")
-    return int(bool(failed))
+    return int(bool(failed) or stopped)
 
 
-async def _run(folder: Path, wish: Wish) -> list[Outcome]:
-    outcomes, names = list[Outcome](), [name for name in wish.CASE.split(",") if name]
+async def _run(folder: Path, wish: Wish, outcomes: list[Outcome]) -> None:
+    """Play what is wished for, adding to the outcomes as they come."""
+    names = [name for name in wish.CASE.split(",") if name]
     others = [name for name in names if name.split(".")[0].replace("_", " ") in CALAMITIES]
     cases = [named(name) for name in names if name not in others]
     hits = [blow_named(name) for name in others]
@@ -80,7 +87,6 @@ async def _run(folder: Path, wish: Wish) -> list[Outcome]:
         await play(folder, cases, min(wish.LANES, len(cases)), told)
         for number, blow in enumerate(hits):
             told(await suffer(Ground(folder / f"calamity-{number}", servers, blow, LASTS_S)))
-    return outcomes
 
 
 def _say(words: str) -> None:

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from filmforge.domain import GenerationRequest, Kind
+from filmforge.errors import ProviderUnavailable
 from filmforge.ledger.posting import Claim, State
-from filmforge.providers.base import Notice, Provider
+from filmforge.providers.base import Job, JobReport, JobStatus, Notice, Provider
 from filmforge.providers.registry import Registry
 from tests.fake_process import WEBHOOK_SECRET
 from tests.gateway.studio import Studio, open_studio
@@ -24,6 +25,36 @@ REQUEST = GenerationRequest(
     kind=Kind.IMAGE, provider="fake", model="fake/image", parameters={"prompt": "x"}
 )
 KEY = REQUEST.key
+OURS = ("job-7", "job-8")
+
+
+class Account:
+    """A provider that checks signatures as the fake does, and whose account has known jobs.
+
+    With a `request_key` its callbacks name the request themselves.
+    """
+
+    name = "fake"
+
+    def __init__(self, genuine: Provider, request_key: str | None = None) -> None:
+        self._genuine = genuine
+        self._request_key = request_key
+
+    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        notice = await self._genuine.parse_webhook(headers, body)
+        return notice.model_copy(update={"request_key": self._request_key})
+
+    async def poll(self, job: Job, _request: GenerationRequest) -> JobReport:
+        if job.id not in OURS:
+            raise ProviderUnavailable("fake: there is no such request")
+        return JobReport(status=JobStatus.RUNNING)
+
+
+def telling(studio: Studio, request_key: str | None = None) -> Studio:
+    """The studio with a provider whose callbacks name this request."""
+    account = Account(studio.gateway.registry.get("fake"), request_key)
+    registry = Registry({"fake": lambda: cast(Provider, account)})
+    return replace(studio, gateway=replace(studio.gateway, registry=registry))
 
 
 @pytest.fixture
@@ -38,7 +69,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     claim = Claim(film_id="attic", shot_id="shot_001", intent="first")
     made.ledger.journal.reserve(REQUEST, Decimal("0.05"), claim)
     made.ledger.journal.begin_submitting(KEY)
-    yield made
+    yield telling(made)
     made.ledger.close()
 
 
@@ -69,27 +100,6 @@ async def call(
 ) -> httpx.Response:
     async with studio.client() as client:
         return await client.post(f"/v1/callbacks/{provider}/{key}", content=body, headers=headers)
-
-
-class Teller:
-    """A provider with one address for an account: its callbacks name the request themselves."""
-
-    name = "fake"
-
-    def __init__(self, genuine: Provider, request_key: str | None) -> None:
-        self._genuine = genuine
-        self._request_key = request_key
-
-    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        notice = await self._genuine.parse_webhook(headers, body)
-        return notice.model_copy(update={"request_key": self._request_key})
-
-
-def telling(studio: Studio, request_key: str | None) -> Studio:
-    """The studio with a provider whose callbacks name this request."""
-    teller = Teller(studio.gateway.registry.get("fake"), request_key)
-    registry = Registry({"fake": lambda: cast(Provider, teller)})
-    return replace(studio, gateway=replace(studio.gateway, registry=registry))
 
 
 async def call_account(studio: Studio, body: bytes, provider: str = "fake") -> httpx.Response:
@@ -188,10 +198,33 @@ async def test_a_callback_that_is_not_genuine_is_refused(studio: Studio, why: st
     assert studio.ledger.journal.read(KEY).woken_at is None
 
 
-async def test_a_callback_for_another_job_wakes_nothing(studio: Studio):
+async def test_a_second_job_of_a_request_is_written_into_its_history_never_over_the_first(
+    studio: Studio,
+):
     accepted(studio, "job-8")
-    assert (await call(studio, notice(), signed(notice()))).status_code == 409
-    assert studio.ledger.journal.read(KEY).woken_at is None
+    assert (await call(studio, notice(), signed(notice()))).status_code == 204
+    posting = studio.ledger.journal.read(KEY)
+    assert posting.job == {"id": "job-8", "urls": {}}
+    assert posting.woken_at
+    assert studio.ledger.journal.jobs(KEY) == {"job-7", "job-8"}
+
+
+async def test_late_news_of_an_earlier_job_never_stands_in_for_the_submit_under_way(
+    studio: Studio,
+):
+    accepted(studio)
+    studio.ledger.journal.resubmit(KEY, "it broke")
+    studio.ledger.journal.begin_submitting(KEY)
+    assert (await call(studio, notice(), signed(notice()))).status_code == 204
+    posting = studio.ledger.journal.read(KEY)
+    assert (posting.state, posting.job) == (State.SUBMITTING, None)
+
+
+async def test_a_job_that_the_account_does_not_have_is_never_written_down(studio: Studio):
+    body = notice("job-of-another-customer")
+    assert (await call(studio, body, signed(body))).status_code >= 400
+    posting = studio.ledger.journal.read(KEY)
+    assert (posting.state, posting.job, posting.woken_at) == (State.SUBMITTING, None, None)
 
 
 @pytest.mark.parametrize(

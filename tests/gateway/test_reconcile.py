@@ -134,6 +134,23 @@ async def test_a_job_whose_request_was_armed_again_since_is_still_known(world: W
     assert (line["outcome"], line["request_key"], line["jobs"]) == ("matched", request.key, [job])
 
 
+async def test_a_job_that_names_a_request_of_another_provider_belongs_to_none(
+    world: World,
+) -> None:
+    film_id = world.keep(film_document(1))
+    request = GenerationRequest(
+        kind=Kind.IMAGE, provider="preview", model="storyboard", parameters={"prompt": "free"}
+    )
+    claim = Claim(film_id=film_id, shot_id="s000", intent="first")
+    world.ledger.journal.reserve(request, Decimal(0), claim)
+    job = order(world, request.key)
+    world.fake.settings(listing_lag_s=0)
+    async with gateway(world) as http:
+        (line,) = (await told(http))["lines"]
+    assert (line["outcome"], line["jobs"]) == ("missing_here", [job])
+    assert "made elsewhere" in line["remedy"]
+
+
 async def test_more_jobs_than_are_compared_are_said_to_be_cut(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,9 @@
 """A fake provider that takes one key of ours, and quotes it when it is asked to.
 
-`python -m tests.keys.lock`: VENDOR names the fake, OPENS the key, SIGNS its secret. A request whose body holds
-"(fal quotes 401)" is answered so by the fake named fal, whatever its key: in the provider's own
-form, with the key in it. 0 is an answer that nobody can read, 1 a connection that is cut.
+`python -m tests.keys.lock`: VENDOR names the fake, OPENS the key, SIGNS its secret. A request whose
+body holds "(fal quotes 401)" is answered so by the fake named fal, whatever its key: in the
+provider's own form, with the key in it. 0 is an answer that nobody can read, 1 a connection that is
+cut. POST /control/quote has every request answered so, from now on.
 """
 
 import importlib
@@ -104,7 +105,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def locked(name: str, planted: str, secret: str = "") -> type[Vendor]:
-    """The fake of that name behind the lock; the secret is what OpenAI's callbacks are signed with."""
+    """The fake of that name behind the lock; OpenAI's signs its callbacks with the secret."""
     class_name, known = VENDORS[name]
     module = importlib.import_module(f"tests.fakes.{name}")
     kind: type[Vendor] = getattr(module, class_name)

@@ -59,7 +59,7 @@ class Leak:
 
 
 class Finder:
-    """Looks for these keys; what it was shown is counted, so that nothing is proved by looking away."""
+    """Looks for these keys; `seen_bytes` tells how much it was shown."""
 
     def __init__(self, keys: Iterable[Planted]) -> None:
         self._needles = [

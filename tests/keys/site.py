@@ -1,6 +1,8 @@
 """An installation as an operator runs it, full of planted keys, before fakes that quote them."""
 
+import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -32,6 +34,7 @@ TERMS = {
     "FILMFORGE_LISTING_LAG_S": "0.1",
     "FILMFORGE_CALLBACK_WAIT_S": "0.5",
     "FILMFORGE_PATIENCE_S": "1.5",
+    "FILMFORGE_PACES": json.dumps(dict.fromkeys(KEYS, {"max_in_flight": 64, "submits_per_s": 100})),
 }
 
 
@@ -44,12 +47,15 @@ class Site:
         self.keys = {name: a_key(name, SHAPES[name]) for name in KEYS}
         self.secrets = {name: a_secret(name) for name in ("replicate", "openai")}
         self.own = {
-            name: a_secret(name) if name.endswith(("signing_key", "webhook_secret")) else a_key(name)
+            name: a_secret(name)
+            if name.endswith(("signing_key", "webhook_secret"))
+            else a_key(name)
             for name in Credentials.model_fields
             if name != "s3_access_key"  # a name, which stands in every signed URL
         }
         self.own |= {name: a_key(name) for name in ("another_api_key", "aws_secret_access_key")}
         self.own["database_password"] = a_key("database_password")
+        self.token = Planted("token of a callback", secrets.token_hex(16))
         url = make_url(database_url).set(password=self.own["database_password"].value)
         self.database_url = url.render_as_string(hide_password=False)
         self.answers: list[tuple[str, bytes]] = []
@@ -70,9 +76,7 @@ class Site:
 
     def environment(self, **changes: str) -> dict[str, str]:
         """All that a process of ours is told; keys travel in no other way."""
-        settings: dict[str, str] = {
-            KEYS[name]: key.value for name, key in self.keys.items()
-        }
+        settings: dict[str, str] = {KEYS[name]: key.value for name, key in self.keys.items()}
         settings |= {f"{name}_webhook_secret": key.value for name, key in self.secrets.items()}
         for name, fake in self.fakes.items():
             settings |= addresses(name, fake.url)
