@@ -1,6 +1,7 @@
 """Sweep: reservations whose film no longer runs are settled, forgotten films are started."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from temporalio import activity
@@ -10,11 +11,12 @@ from activities.commission import Commission, Commissions
 from activities.generate import Generate
 from activities.presence import heartbeats
 from activities.send import Send
-from filmforge.contracts import Cancel, Retry
+from filmforge.contracts import Cancel, Retry, SetBudget
 from filmforge.domain import Execution
 from filmforge.engine import Engine
 from filmforge.errors import Conflict, FilmError
 from filmforge.ledger import Ledger
+from filmforge.ledger.database import now
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.posting import Posting, State
 from filmforge.providers.catalogue import Recovery
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 IDLE_S = 60.0
 DOUBT_S = 600.0
 AT_ONCE = 32
+TRY_AGAIN_AFTER = timedelta(hours=1)
 SETTLE_S = 120.0
 # A callback can be repeated for five minutes; a provider delivers one late for hours.
 REMEMBERED_S = 7 * 86_400.0
@@ -55,6 +58,7 @@ class Sweep:
             await self._see_to_doubts()
             for film_id, shot_id in await asyncio.to_thread(self._ledger.journal.stuck_after_doubt):
                 await self._go_on(film_id, shot_id)
+            await self._see_to_caps()
             await asyncio.to_thread(self._ledger.callbacks.prune, REMEMBERED_S)
             await self._see_to_money()
 
@@ -92,6 +96,17 @@ class Sweep:
         journal = self._ledger.journal
         posting = await asyncio.to_thread(journal.resolve, commission.key, "look_again", "sweeper")
         await self._send.reconcile(commission, posting)
+
+    async def _see_to_caps(self) -> None:
+        """A month may have begun, or a shared cap have room again: let those who wait try."""
+        before = now() - TRY_AGAIN_AFTER
+        for film_id in await asyncio.to_thread(self._ledger.films.waiting_under_a_cap, before):
+            budget = await asyncio.to_thread(self._ledger.budget, film_id)
+            wish = SetBudget(limit_usd=budget.limit, who="sweeper")
+            try:
+                await self._engine.command(film_id, wish)
+            except FilmError as error:
+                log.info("still waits under a cap", film=film_id, why=str(error))
 
     async def _go_on(self, film_id: str, shot_id: str) -> None:
         """A callback or another film has told what became of a request that was in doubt."""

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from filmforge.errors import BadInput
 from filmforge import addresses
 from filmforge.addresses import Checked, check_url, download, is_public, open_checked
+from filmforge.errors import BadInput
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 

@@ -67,7 +67,8 @@ def reach_database(settings: Settings) -> Reached:
     where = "FILMFORGE_DATABASE_URL"
     try:
         parsed = engine_url(url)
-        where = parsed.render_as_string(hide_password=True)
+        # A query may hold a password too.
+        where = parsed.set(query={}).render_as_string(hide_password=True)
         server = parsed.get_backend_name() != "sqlite"
         # Not the ledger's own Database, which makes what is missing.
         limits = {"connect_timeout": CONNECT_TIMEOUT_S} if server else {}

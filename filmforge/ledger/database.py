@@ -63,6 +63,9 @@ def engine_url(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise _bad_address("is no address") from None
+    if parsed.get_backend_name() != "sqlite" and url.partition("?")[0].count("@") > 1:
+        # The rest of the password would be taken for the host, which errors name.
+        raise _bad_address("holds more than one @: in a password it is written %40")
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.domain import (
@@ -111,6 +111,22 @@ class Films:
             .where(shots.c.reason == BudgetExceeded.code, films.c.execution.not_in(_OVER))
             .distinct()
             .order_by(shots.c.film_id)
+        )
+        with self._db.read() as tx:
+            return tx.execute(wanted).scalars().all()
+
+    def waiting_under_a_cap(self, before: datetime) -> Sequence[str]:
+        """The films whose shots have not fitted under a project's or month's cap since then."""
+        wanted = (
+            select(shots.c.film_id)
+            .join(films, films.c.film_id == shots.c.film_id)
+            .where(
+                shots.c.reason == BudgetExceeded.code,
+                or_(*(shots.c.message.contains(f" in {cap}:") for cap in ("project", "month"))),
+                shots.c.updated_at < before,
+                films.c.execution.not_in(_OVER),
+            )
+            .distinct()
         )
         with self._db.read() as tx:
             return tx.execute(wanted).scalars().all()

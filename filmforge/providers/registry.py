@@ -113,13 +113,7 @@ def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
         secret = settings.fake_webhook_secret.get_secret_value()
         return FakeProvider(settings.fake_url, secret, terms)
 
-    factories = {"preview": preview, "fake": fake, **_hosted(settings)}
-    if strangers := set(settings.paces) - set(factories):
-        known = ", ".join(sorted(factories))
-        raise NotConfigured(
-            f"FILMFORGE_PACES: there is no provider {', '.join(sorted(strangers))}: use {known}"
-        )
-    return Registry(factories)
+    return Registry({"preview": preview, "fake": fake, **_hosted(settings)})
 
 
 def _hosted(settings: Settings) -> dict[str, Factory]:
@@ -187,20 +181,22 @@ def _hosted(settings: Settings) -> dict[str, Factory]:
 
 
 def _key(key: SecretStr, provider: str, variable: str) -> str:
-    if not key.get_secret_value():
+    # A key that was read from a file ends with a line break; in a header it would be refused by
+    # an error that quotes it.
+    value = key.get_secret_value().strip()
+    if not value:
         raise NotConfigured(f"{provider}: has no key: set {variable}")
-    return key.get_secret_value()
+    if not (value.isascii() and value.isprintable()):
+        raise NotConfigured(f"{provider}: {variable} holds what no key holds: copy it again")
+    return value
 
 
 def _terms(settings: Settings, name: str) -> Terms:
     pacing = settings.paces.get(name, Pacing())
-    # A provider's own figures say when its silence proves that nothing was accepted: believing
-    # that sooner pays twice, so shorter ones are for development against a fake.
-    rehearsing = settings.allow_private_urls
     return Terms(
-        submit_timeout_s=settings.submit_timeout_s if rehearsing else None,
-        listing_lag_s=settings.listing_lag_s if rehearsing else None,
-        callback_wait_s=settings.callback_wait_s if rehearsing else None,
+        submit_timeout_s=settings.submit_timeout_s,
+        listing_lag_s=settings.listing_lag_s,
+        callback_wait_s=settings.callback_wait_s,
         max_in_flight=pacing.max_in_flight,
         submits_per_s=pacing.submits_per_s,
         max_connections=settings.generate_slots,

@@ -38,7 +38,6 @@ UPLOAD_FAILED = (
     AnswerLost,
     BadInput,
     ProviderUnavailable,
-    ValidationError,
     httpx.HTTPError,
     TimeoutError,
 )
@@ -286,6 +285,8 @@ class RunwayProvider:
         try:
             async with asyncio.timeout(self.submit_timeout_s / 2):
                 return await self._upload(material.media_type, material.data)
+        except ValidationError:  # its words hold what was answered
+            raise NotSent(self._wire.told("the frame cannot be uploaded: unreadable")) from None
         except UPLOAD_FAILED as error:
             raise NotSent(self._wire.told(f"the frame cannot be uploaded: {error!r}")) from None
 

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -10,7 +11,9 @@ import httpx
 import pytest
 
 from filmforge.contracts import film_workflow_id
-from filmforge.domain import Execution
+from filmforge.domain import Execution, GenerationRequest, Kind
+from filmforge.errors import CreateAmbiguous
+from filmforge.ledger.posting import Claim
 from tests.gateway.api import Api
 
 
@@ -47,8 +50,41 @@ def test_a_command_needs_no_body(api: Api, film_id: str, call: str, body: Any) -
 
 @pytest.mark.parametrize("choice", ["look_again", "send_again", "write_off"])
 def test_a_choice_is_carried(api: Api, film_id: str, choice: str) -> None:
+    doubtful(api, film_id)
     assert post(api, film_id, "s0", "resolve", {"choice": choice}).status_code == 202
     assert commands(api, film_id)[0]["choice"] == choice
+
+
+def doubtful(api: Api, film_id: str) -> None:
+    api.ledger.shots.set(
+        film_id, "s0", execution=Execution.FAILED, reason=CreateAmbiguous.code, message="lost"
+    )
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["the film ended", "the shot went on"])
+def test_a_doubt_that_was_left_behind_can_be_written_off_or_looked_for(
+    api: Api, film_id: str, ended: bool
+) -> None:
+    request = GenerationRequest(
+        kind=Kind.IMAGE, provider="fake", model="image-1", parameters={"prompt": film_id}
+    )
+    journal = api.ledger.journal
+    journal.reserve(request, Decimal(1), Claim(film_id=film_id, shot_id="s0", intent="i"))
+    journal.begin_submitting(request.key)
+    journal.doubt(request.key, "who knows")
+    if ended:
+        api.ledger.films.set(film_id, Execution.SUCCEEDED)
+    assert post(api, film_id, "s0", "resolve", {"choice": "send_again"}).status_code == 409
+    assert post(api, film_id, "s0", "resolve", {"choice": "look_again"}).status_code == 202
+    assert journal.read(request.key).state == "submitting"
+    journal.doubt(request.key, "who knows")
+    assert post(api, film_id, "s0", "resolve", {"choice": "write_off"}).status_code == 202
+    assert journal.read(request.key).state == "failed"
+    assert api.ledger.budget(film_id).reserved == 0
+    assert commands(api, film_id) == []
+    answer = post(api, film_id, "s0", "resolve", {"choice": "write_off"})
+    assert answer.status_code == 409
+    assert "in doubt" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("shot_id", "status"), [("s1", 409), ("s2", 404), ("s3", 409)])
@@ -63,12 +99,12 @@ def test_a_shot_that_does_not_exist_is_not_found(api: Api, film_id: str, call: s
     assert post(api, film_id, "nobody", call, {}).status_code == 404
 
 
-@pytest.mark.parametrize("call", ["retry", "skip", "resolve", "replace"])
+@pytest.mark.parametrize("call", ["retry", "skip", "replace"])
 def test_the_shots_of_an_ended_film_wait_for_it_to_be_resumed(
     api: Api, film_id: str, call: str
 ) -> None:
     api.ledger.films.set(film_id, Execution.CANCELLED)
-    answer = post(api, film_id, "s0", call, {"choice": "write_off"} if call == "resolve" else {})
+    answer = post(api, film_id, "s0", call, {})
     assert answer.status_code == 409
     assert "resume the film first" in answer.json()["detail"]
 

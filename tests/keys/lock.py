@@ -31,7 +31,7 @@ VENDORS = {
 CODES = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 429: "rate_limited"}
 MALFORMED, CUT = 0, 1
 PROVE_NOTHING = (MALFORMED, CUT, 500, 502)
-PATIENTLY = 2
+PATIENTLY = 1
 
 
 class Lock:

@@ -28,13 +28,14 @@ from tests.keys.wiring import KEYS, SHAPES, addresses
 ROOT = Path(__file__).parents[2]
 START_S, STOP_S, COMMAND_S = 90.0, 30.0, 60.0
 LOOK_S = 0.1
+UNHURRIED = {"max_in_flight": 64, "submits_per_s": 100}
 TERMS = {
     "FILMFORGE_ALLOW_PRIVATE_URLS": "1",
     "FILMFORGE_SUBMIT_TIMEOUT_S": "3",
     "FILMFORGE_LISTING_LAG_S": "0.1",
     "FILMFORGE_CALLBACK_WAIT_S": "0.5",
     "FILMFORGE_PATIENCE_S": "1.5",
-    "FILMFORGE_PACES": json.dumps(dict.fromkeys(KEYS, {"max_in_flight": 64, "submits_per_s": 100})),
+    "FILMFORGE_PACES": json.dumps(dict.fromkeys(KEYS, UNHURRIED)),
 }
 
 

@@ -84,7 +84,7 @@ def _bad_films(site: Site) -> list[str]:
         told = f"refused {site.keys[name].value} and more"
         fails = {"fault": "job_fails", "match": FAILS, "times": None, "message": told}
         others = [{"fault": f, "match": words, "times": None} for f, words in FAULTS.items()]
-        lasting = [{**fault, "times": 2} if "drop" in fault["fault"] else fault for fault in others]
+        lasting = [{**fault, "times": 1} if "drop" in fault["fault"] else fault for fault in others]
         fake.set_faults(fails, *lasting)
     films = []
     for name, ref in PICTURES.items():

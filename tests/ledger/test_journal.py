@@ -382,6 +382,8 @@ def test_the_sweeper_sees_what_nobody_touched_and_never_what_a_person_must_resol
     with ledger.db.write() as tx:
         tx.execute(update(journal).values(updated_at=now().replace(year=2020)))
     ledger.journal.reserve(request("fresh"), ONE, claim())
+    assert ledger.journal.unsettled(60) == [], "a film that goes on looks after its own"
+    ledger.films.set("attic", Execution.CANCELLED)
     assert [found.request_key for found in ledger.journal.unsettled(60, count=1)] == [idle]
 
 

@@ -244,7 +244,7 @@ async def test_an_expired_output_is_gone(
 async def test_an_output_at_another_address_is_not_fetched(
     provider: FakeProvider, tmp_path: Path
 ) -> None:
-    with pytest.raises(ProviderUnavailable, match="scheme|private"):
+    with pytest.raises(ProviderUnavailable, match=r"scheme|private"):
         await provider.fetch("http://127.0.0.1:1/files/a.png", tmp_path / "out", 10**6)
 
 
