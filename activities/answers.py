@@ -2,10 +2,14 @@
 
 import re
 import tempfile
+import time
 from pathlib import Path
 
 from filmforge.errors import WorkDirFull
 from filmforge.ledger.posting import Posting
+
+# The longest answer takes minutes: what is older was cut off, and is of no use.
+ABANDONED_S = 86_400.0
 
 
 class Answers:
@@ -33,8 +37,14 @@ class Answers:
         return self._folder / f"{key}-{nonce}"
 
     def waiting(self) -> list[tuple[str, str, Path]]:
-        """Every whole answer that is still here: request key, nonce, file."""
+        """Every whole answer that is still here: request key, nonce, file.
+
+        What was cut off a day ago is removed.
+        """
         found = []
+        for part in self._folder.glob("*.part"):
+            if part.stat().st_mtime < time.time() - ABANDONED_S:
+                part.unlink(missing_ok=True)
         for path in sorted(self._folder.glob("*")):
             key, _, nonce = path.name.partition("-")
             if re.fullmatch("[0-9a-f]+", nonce):

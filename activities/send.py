@@ -74,7 +74,7 @@ class Send:
         """
         provider = commission.provider
         pace = Pace(max_in_flight=provider.max_in_flight, submits_per_s=provider.submits_per_s)
-        await asyncio.to_thread(self._journal.await_turn, commission.key, pace)
+        await asyncio.to_thread(self._journal.await_turn, commission.key, pace, provider.account)
         # What it is made from is at hand before, and there is room for an answer: neither a store
         # that is away nor a full disk must leave a doubt.
         materials = await self._commissions.materials(commission)
@@ -124,17 +124,19 @@ class Send:
 
     async def reconcile(self, commission: Commission, posting: Posting) -> Posting:
         """Find out what became of a submit whose answer nobody wrote down; never send it again."""
-        provider, key = commission.provider, commission.key
+        key = commission.key
         answer = self._answers.of(posting)
         if answer is not None:
             return await self._accept(key, Job(id=answer.name[-32:]), answer, "answer")
         wait_s = self._settle_s(commission) - self._age_s(posting)
-        if wait_s > 0:
+        if wait_s > 0 and not await asyncio.to_thread(self._journal.was_in_doubt, key):
             await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
             return await asyncio.to_thread(self._journal.read, key)
-        if posting.account not in ("", provider.account):
-            why = f"was sent with another key of {provider.name}: its account alone can tell"
-            return await self._doubt(posting, why)
+        return await self.look(commission, posting)
+
+    async def look(self, commission: Commission, posting: Posting) -> Posting:
+        """Ask the provider for the job of a submit that is long over; what it tells is written."""
+        provider, key = commission.provider, commission.key
         assert posting.submitted_at is not None
         since = posting.submitted_at - 2 * CLOCK_MARGIN
         known = await asyncio.to_thread(self._journal.jobs_of, provider.name, since)
@@ -142,6 +144,9 @@ class Send:
             job = await provider.find(commission.request, posting.submitted_at, known)
         except CreateAmbiguous as error:
             return await self._doubt(posting, str(error))
+        if job is None and posting.account not in ("", provider.account):
+            why = f"was sent with another key of {provider.name}: its account alone can tell"
+            return await self._doubt(posting, why)
         if job is None:
             why = "the provider provably has no such job"
             await asyncio.to_thread(self._journal.not_accepted, key, posting.nonce, why)

@@ -7,7 +7,7 @@ import structlog
 from temporalio import activity
 
 from activities.boundary import film_errors
-from activities.commission import Commission, Commissions
+from activities.commission import Commissions
 from activities.generate import Generate
 from activities.presence import heartbeats
 from activities.send import Send
@@ -88,14 +88,9 @@ class Sweep:
             try:
                 commission = await asyncio.to_thread(self._commissions.from_posting, posting)
                 if commission.provider.recovery(posting.request) is Recovery.LISTING:
-                    await self._look_again(commission)
+                    await self._send.look(commission, posting)
             except FilmError as error:
                 log.info("in doubt still", request_key=posting.request_key, why=str(error))
-
-    async def _look_again(self, commission: Commission) -> None:
-        journal = self._ledger.journal
-        posting = await asyncio.to_thread(journal.resolve, commission.key, "look_again", "sweeper")
-        await self._send.reconcile(commission, posting)
 
     async def _see_to_caps(self) -> None:
         """A month may have begun, or a shared cap have room again: let those who wait try."""

@@ -34,6 +34,8 @@ from filmforge.money import to_micros
 
 Body = dict[str, JsonValue]
 
+_UNANSWERED = (State.SUBMITTING, State.UNKNOWN)
+
 
 class Journal(Register):
     """The journal in a database, where every method that moves money is one transaction."""
@@ -92,13 +94,13 @@ class Journal(Register):
             record_budget(tx, claim.film_id)
             return read_posting(_lock(tx, key))
 
-    def await_turn(self, key: str, pace: Pace) -> None:
+    def await_turn(self, key: str, pace: Pace, account: str) -> None:
         """Raise MustWait as `begin_submitting` would, and begin nothing."""
         with self._db.write() as tx:
             row = tx.execute(sendable(key)).one_or_none()
             if row is None:
                 return
-            lane = lock_lane(tx, row.provider, row.account)
+            lane = lock_lane(tx, row.provider, account)
             seconds = seconds_to_wait(tx, lane, row, pace)
             if not seconds:
                 return
@@ -170,7 +172,7 @@ class Journal(Register):
         """
         with self._db.write() as tx:
             row = _must(tx, key)
-            if row.state == State.SUBMITTING and row.nonce == nonce:
+            if row.state in _UNANSWERED and row.nonce == nonce:
                 return self._end(key, State.FAILED, code, message, Decimal(0), None)
             return read_posting(row)
 
@@ -178,7 +180,7 @@ class Journal(Register):
         """Back to `reserved`: the submit of this nonce provably reached nobody."""
         with self._db.write() as tx:
             row = _must(tx, key)
-            if row.state == State.SUBMITTING and row.nonce == nonce:
+            if row.state in _UNANSWERED and row.nonce == nonce:
                 _move(tx, key, State.RESERVED, nonce=None)
                 _enter(tx, key, State.RESERVED, why=why)
 
@@ -200,7 +202,9 @@ class Journal(Register):
         """
         with self._db.write() as tx:
             row = _must(tx, key)
-            if row.state == State.SUBMITTING and nonce in (None, row.nonce):
+            if row.state == State.UNKNOWN:
+                _move(tx, key, State.UNKNOWN)  # looked again just now, and for nothing
+            elif row.state == State.SUBMITTING and nonce in (None, row.nonce):
                 _move(tx, key, State.UNKNOWN)
                 _enter(tx, key, State.UNKNOWN, why=why)
 

@@ -57,7 +57,7 @@ def lock_lane(tx: Connection, provider: str, account: str) -> Row[Any]:
 
 def seconds_to_wait(tx: Connection, lane: Row[Any], row: Row[Any], pace: Pace) -> float:
     """How long a sendable request must wait at its locked account; 0 when it may go now."""
-    ahead = max(min(_until(lane.paused_until), MAX_PAUSE_S), _until_due(lane, pace))
+    ahead = max(_until_resumed(lane), _until_due(lane, pace))
     if ahead > 0:
         return ahead
     held = _in_flight(tx, lane)
@@ -71,6 +71,12 @@ def seconds_to_wait(tx: Connection, lane: Row[Any], row: Row[Any], pace: Pace) -
 
 def _until(moment: datetime | None) -> float:
     return 0.0 if moment is None else (moment - now()).total_seconds()
+
+
+def _until_resumed(lane: Row[Any]) -> float:
+    """Seconds to the end of a pause; none is longer than the longest, unless by a wrong clock."""
+    ahead = _until(lane.paused_until)
+    return ahead if ahead <= MAX_PAUSE_S else 0.0
 
 
 def _until_due(lane: Row[Any], pace: Pace) -> float:

@@ -74,6 +74,16 @@ class Register:
             rows = tx.execute(wanted).scalars()
             return frozenset(str(row["job"]["id"]) for row in rows if row.get("job"))
 
+    def was_in_doubt(self, key: str) -> bool:
+        """Whether the last submit of a request was given up as unknown once already."""
+        mine = select(journal_entries.c.state).where(
+            journal_entries.c.request_key == key,
+            journal_entries.c.state.in_((State.SUBMITTING, State.UNKNOWN)),
+        )
+        with self._db.read() as tx:
+            last = tx.execute(mine.order_by(journal_entries.c.id.desc()).limit(1)).scalar()
+        return last == State.UNKNOWN
+
     def doubtful(self, idle_s: float, count: int = 20) -> Sequence[Posting]:
         """Requests in doubt that nobody has looked at for a while, the longest first."""
         return self._idle((State.UNKNOWN,), idle_s, count)
