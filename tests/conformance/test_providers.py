@@ -235,7 +235,10 @@ async def test_a_request_never_sent_is_absent_undecidable_or_free(subject: Subje
 async def test_a_finished_job_keeps_its_report(subject: Subject) -> None:
     request = subject.request()
     job, report = await subject.finish(request)
-    assert await subject.provider.poll(job, request) == report
+    again = await subject.provider.poll(job, request)
+    signed = {"output_url": None}  # an address that is signed anew at every poll
+    assert again.model_copy(update=signed) == report.model_copy(update=signed)
+    assert (again.output_url is None) == (report.output_url is None)
 
 
 @each(EVERY)

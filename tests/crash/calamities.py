@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from filmforge.contracts import shot_workflow_id
 from filmforge.domain import Frozen
 from filmforge.embedded import Servers
+from filmforge.errors import WorkDirFull
 from tests.crash.crew import Crew
 from tests.crash.films import SHOT, keep_film
 from tests.crash.lane import CASE_S, Lane, open_lane, words_for
@@ -90,13 +91,13 @@ class Scene:
         await self.lane.until(lambda: not self.lane.worker.alive)
         self.kills += 1
 
-    async def until_tried_again(self) -> None:
-        """Wait until the paid step has failed and was begun again."""
+    async def until_failed(self, code: str) -> None:
+        """Wait until the paid step has failed for this reason and is to be begun again."""
         name = shot_workflow_id(self.films[0], SHOT)
         handle = self.lane.world.client.get_workflow_handle(name)
         while True:
             told = (await handle.describe()).raw_description.pending_activities
-            if any(activity.attempt > 1 for activity in told):
+            if code in {step.last_failure.application_failure_info.type for step in told}:
                 return
             await asyncio.sleep(LOOK_S)
 
@@ -183,13 +184,17 @@ async def store_fails(ground: Ground) -> Outcome:
 
 
 async def disk_full(ground: Ground) -> Outcome:
-    """The work directory's disk is full; the worker is killed and has room when it is back."""
+    """What was paid for finds the work directory's disk full; later there is room again.
+
+    It is full from after the request was accepted: before, nothing would be sent.
+    """
     async with _scene(ground) as scene:
         lane = scene.lane
-        await lane.start_worker({"CRASH_DISK_FULL": "1"})
+        lane.snare.write_text(ground.blow.point)
         await scene.begin()
-        await scene.until_accepted()
-        await scene.until_tried_again()
+        await scene.until_dead()
+        await lane.start_worker({"CRASH_DISK_FULL": "1"})
+        await scene.until_failed(WorkDirFull.code)
         await lane.worker.kill()
         scene.kills += 1
         await lane.start_worker()
@@ -229,7 +234,7 @@ KILLED_AT: Mapping[str, tuple[str, ...]] = {
     "database locked": LATER,
     "database restarts": LATER,
     "store fails": ("",),
-    "disk full": ("",),
+    "disk full": ("accepted",),
     "clock set back": ("submitting", "posted", "accepted", "uploaded"),
 }
 

@@ -17,7 +17,7 @@ BLOWS = (
     "database_locked.fake-image.settling",
     "database_restarts.fal-image.downloaded",
     "store_fails.elevenlabs-speech.",
-    "disk_full.replicate-image.",
+    "disk_full.replicate-image.accepted",
     "clock_set_back.fake-image.submitting",
     "clock_set_back.replicate-image.posted",
 )
