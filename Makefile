@@ -37,7 +37,7 @@ bench: .venv/ready-dev ## Measure the speed of orchestration, memory and recover
 
 .PHONY: crash
 crash: .venv/ready-dev ## Kill workers at every point of the paid step and count: make crash N=1000
-	$(BIN)/python -m tests.crash $(if $(N),N=$(N)) $(if $(SEED),SEED=$(SEED)) $(if $(CASE),CASE=$(CASE)) $(if $(OUT),OUT=$(OUT))
+	$(BIN)/python -m tests.crash $(foreach v,N SEED LANES OUT CASE,$(if $($(v)),$(v)=$($(v))))
 
 .PHONY: clean
 clean: ## Remove .venv and caches; films and assets in .filmforge stay

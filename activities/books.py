@@ -188,6 +188,8 @@ class Books:
         self._ledger.takes.replace(film_id, shot_id, wish.kind, wish.digest, wish.who)
         if wish.kind == Kind.IMAGE:
             self._ledger.gates.settle_upload(film_id, shot_id, wish.digest, wish.who)
+        elif wish.kind == Kind.VIDEO:
+            self._ledger.gates.withdraw(film_id, shot_id)  # an own clip needs no frame
         self._ledger.shots.direct(
             film_id, shot_id, before.direction.model_copy(update={"replaced": replaced})
         )

@@ -224,6 +224,25 @@ async def test_an_uploaded_clip_takes_the_place_of_a_failed_one(
     assert world.ledger.budget(film_id).spent == FRAME_USD
 
 
+async def test_an_own_clip_closes_the_gate_that_its_shot_waits_at(
+    world: World, tmp_path: Path
+) -> None:
+    other = await world.submit(film_document(shots=1, stop_after="clips"))
+    await world.finish(other)
+    clip = tmp_path / "clip.mp4"
+    made = world.shot(other, "s000").video_digest
+    assert made is not None
+    await world.parts.store.fetch(made, clip)
+    approval = {"frames": "required"}
+    film_id = await world.submit(film_document(shots=1, stop_after="clips", approval=approval))
+    await world.until_waiting(film_id, "s000")
+    digest = await uploaded(world, tmp_path, film_id, Kind.VIDEO, clip.read_bytes())
+    wish = Replace(shot_id="s000", kind=Kind.VIDEO, digest=digest, who="editor")
+    await world.command(film_id, wish)
+    assert world.ledger.gates.waiting(film_id) == []
+    assert (await world.finish(film_id)).done == 1
+
+
 async def test_a_skipped_shot_is_left_out_and_the_film_finishes(world: World) -> None:
     await fail(world, "refuse_content")
     film_id = await world.submit(film_document(shots=2))
