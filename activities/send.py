@@ -110,17 +110,30 @@ class Send:
         return posting
 
     async def take_up_answers(self) -> None:
-        """Write down the answers that a worker of this machine got before it was killed."""
-        for key, nonce, path in await asyncio.to_thread(self._answers.waiting):
+        """Write down the answers that a worker of this machine got before it was killed.
+
+        Goes on until the store and the database have taken all of them.
+        """
+        while True:
             try:
-                posting = await asyncio.to_thread(self._journal.read, key)
-            except NotFound:
-                continue  # it may be of another installation that shares the folder
-            if posting.nonce == nonce and posting.state in (State.SUBMITTING, State.UNKNOWN):
-                log.info("an answer is taken up", request_key=key)
-                await self._accept(key, Job(id=nonce), path, "answer")
-            elif posting.state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+                for key, nonce, path in await asyncio.to_thread(self._answers.waiting):
+                    await self._take_up(key, nonce, path)
+            except (StoreUnavailable, ServiceUnavailable) as error:
+                log.warning("answers are taken up later", why=str(error))
+                await asyncio.sleep(HOLD_OFF_S)
+            else:
+                return
+
+    async def _take_up(self, key: str, nonce: str, path: Path) -> None:
+        try:
+            posting = await asyncio.to_thread(self._journal.read, key)
+        except NotFound:
+            return  # it may be of another installation that shares the folder
+        if posting.nonce == nonce and posting.state in (State.SUBMITTING, State.UNKNOWN):
+            log.info("an answer is taken up", request_key=key)
+            await self._accept(key, Job(id=nonce), path, "answer")
+        elif posting.state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def reconcile(self, commission: Commission, posting: Posting) -> Posting:
         """Find out what became of a submit whose answer nobody wrote down; never send it again."""
@@ -160,7 +173,10 @@ class Send:
 
     async def _accept(self, key: str, job: Job, answer: Path | None, source: str) -> Posting:
         if answer is not None and await asyncio.to_thread(answer.exists):
-            job = job.model_copy(update={"asset": await self._keep(answer)})
+            try:
+                job = job.model_copy(update={"asset": await self._keep(answer)})
+            except FileNotFoundError:  # another worker here was quicker, and has settled it
+                return await asyncio.to_thread(self._journal.read, key)
         body = job.model_dump(mode="json", exclude_none=True)
         return await _written(self._journal.accept, key, body, source)
 

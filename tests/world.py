@@ -24,6 +24,7 @@ from filmforge.ledger import Ledger
 from filmforge.ledger.events import Event
 from filmforge.ledger.migrate import migrate
 from filmforge.ledger.shots import ShotRecord
+from filmforge.ledger.tables import paces
 from filmforge.settings import Settings
 from tests.fake_process import FakeServer
 from workers.composition import Parts, assembled, build_workers
@@ -106,12 +107,12 @@ class World:
         handle = self.client.get_workflow_handle(film_workflow_id(film_id), result_type=Progress)
         return await asyncio.wait_for(handle.result(), timeout_s)
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until something is so, looking often."""
         await self.until_told(lambda: asyncio.to_thread(condition), timeout_s)
 
     async def until_told(
-        self, ask: Callable[[], Awaitable[bool]], timeout_s: float = 30, every_s: float = 0.03
+        self, ask: Callable[[], Awaitable[bool]], timeout_s: float = 60, every_s: float = 0.03
     ) -> None:
         """The same for a condition that must be asked for."""
         async with asyncio.timeout(timeout_s):
@@ -126,7 +127,7 @@ class World:
 
         await self.until_told(told)
 
-    async def until_film(self, film_id: str, execution: Execution, timeout_s: float = 30) -> None:
+    async def until_film(self, film_id: str, execution: Execution, timeout_s: float = 60) -> None:
         """Wait until the read model says that the film stands so."""
         await self.until(lambda: self.ledger.films.read(film_id).execution == execution, timeout_s)
 
@@ -155,7 +156,7 @@ class World:
         return self.ledger.shots.read(film_id, shot_id)
 
     async def until_shot(
-        self, film_id: str, shot_id: str, timeout_s: float = 30, **state: Any
+        self, film_id: str, shot_id: str, timeout_s: float = 60, **state: Any
     ) -> ShotRecord:
         """Wait until the read model says that the shot stands so; returns it."""
         await self.until(
@@ -172,6 +173,11 @@ class World:
         """The jobs the provider accepted, of one model and with these words in the prompt."""
         jobs: list[dict[str, Any]] = self.fake.charges()["jobs"]
         return [job for job in jobs if model in job["model"] and words in job["words"]]
+
+    def forget_pauses(self) -> None:
+        """Let every provider be asked again at once, also one that asked for a pause."""
+        with self.ledger.db.write() as tx:
+            tx.execute(paces.delete())
 
     async def close(self) -> None:
         """End every workflow that the test left running, and its films for any later sweep."""

@@ -36,15 +36,20 @@ async def run_worker(settings: Settings, marks: Marks | None = None) -> None:
         loop.add_signal_handler(number, stop.set)
     client = await connect(settings)
     await asyncio.to_thread(clean_work_dir, settings.work_dir)
-    async with assembled(settings, client) as parts, contextlib.AsyncExitStack() as running:
+    async with (
+        assembled(settings, client) as parts,
+        contextlib.AsyncExitStack() as running,
+        asyncio.TaskGroup() as beside,
+    ):
         for worker in build_workers(client, parts, marks):
             await running.enter_async_context(worker)
         await schedule_sweep(client)
-        await sender(parts, marks).take_up_answers()
+        answers = beside.create_task(sender(parts, marks).take_up_answers())
         if settings.ready_file:
             await asyncio.to_thread(settings.ready_file.touch)
         log.info("worker is ready", namespace=client.namespace)
         await stop.wait()
+        answers.cancel()
 
 
 async def schedule_sweep(client: Client) -> None:

@@ -22,6 +22,7 @@ from filmforge.ledger.posting import State
 from filmforge.ledger.tables import charges, journal
 from filmforge.providers.base import Job
 from tests.activities.bench import FRAME_USD, At, Bench, Killed, die
+from tests.crash.store_proxy import store_proxy
 from tests.fake_process import FakeServer, fake_server
 from tests.fakes.openai import KEY
 from tests.fakes.process import FakeVendor, fake_vendor
@@ -217,6 +218,24 @@ async def test_an_answer_on_disk_is_found_by_the_next_worker_of_its_machine(
     assert len(speakers.charges()["jobs"]) == 1
     assert bench.money(film_id)[1] == Decimal(0)
     assert bench.answers.of(posting) is None
+
+
+async def test_an_answer_that_another_worker_took_up_meanwhile_is_left_to_that_one(
+    opened: Opened, speakers: FakeVendor, servers: Servers
+) -> None:
+    film_id = await killed_after_the_answer(opened)
+    async with store_proxy(servers.s3_endpoint) as proxy:
+        late, quick = opened("there", s3_endpoint=proxy.url), opened("there")
+        proxy.fail()
+        taking_up = asyncio.create_task(late.send.take_up_answers())
+        while not proxy.refused:  # noqa: ASYNC110 - the store's thread counts, and wakes nobody
+            await asyncio.sleep(0.01)
+        commission = await quick.commission(film_id, kind=Kind.AUDIO)
+        posting = await quick.generate.pursue(commission)
+        await asyncio.wait_for(taking_up, 30)
+    assert (posting.state, late.answers.of(posting)) == (State.SUCCEEDED, None)
+    assert len(speakers.charges()["jobs"]) == 1
+    assert late.money(film_id) == (commission.quote, 0)
 
 
 async def test_an_answer_on_another_machine_waits_there_for_somebody_to_look_again(

@@ -43,3 +43,4 @@ async def world(shared_world: World) -> AsyncIterator[World]:
     await asyncio.to_thread(shared_world.fake.settings, latency_scale=LATENCY_SCALE)
     yield shared_world
     await shared_world.close()
+    await asyncio.to_thread(shared_world.forget_pauses)
