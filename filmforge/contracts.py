@@ -5,16 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from filmforge.domain import (
-    Digest,
-    Execution,
-    Frozen,
-    Identifier,
-    Kind,
-    Note,
-    Providers,
-    Stage,
-)
+from filmforge.domain import Execution, Kind, Providers, Stage
+from filmforge.fields import Digest, Frozen, Identifier, Note
 from filmforge.money import Money
 
 FILM_WORKFLOW = "Film"

@@ -5,7 +5,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from filmforge.domain import Frozen, Shot
+from filmforge.domain import Shot
+from filmforge.fields import Frozen
 
 
 class Slot(Frozen):

@@ -9,8 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from filmforge.domain import Frozen
 from filmforge.errors import BadMedia, NotFound, StoreUnavailable
+from filmforge.fields import Frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,15 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filmforge.domain import (
-    MAX_PROMPT_CHARS,
-    MAX_SHOTS,
-    Film,
-    GenerationRequest,
-    Kind,
-    Shot,
-    read_film,
-)
+from filmforge.domain import MAX_SHOTS, Film, GenerationRequest, Kind, Shot, read_film
+from filmforge.fields import MAX_PROMPT_CHARS
 
 FRAME = "ab" * 32
 calm = settings(deadline=None, max_examples=50)  # a busy machine is no failure

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from filmforge.domain import Pixels, Rate, Seconds
+from filmforge.fields import Pixels, Rate, Seconds
 
 ModelName = Literal["image-1", "video-1", "voice-1"]
 MAX_WORDS = 32_000

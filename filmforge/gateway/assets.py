@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from filmforge.domain import Frozen, Kind
+from filmforge.domain import Kind
 from filmforge.errors import NotFound
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.replies import json_response
 from filmforge.gateway.state import gateway_of

@@ -8,8 +8,8 @@ from enum import StrEnum
 from fastapi import APIRouter, Depends, Request, Response
 
 from filmforge.contracts import SetBudget
-from filmforge.domain import Frozen
 from filmforge.errors import BadInput, FilmError, NotFound
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.lookup import accepted

@@ -6,8 +6,9 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request, Response
 
 from filmforge.contracts import Cancel, SetBudget
-from filmforge.domain import Execution, Frozen, Stage
+from filmforge.domain import Execution, Stage
 from filmforge.errors import Conflict, ServiceUnavailable
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.films import start

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from filmforge.domain import Frozen, Identifier
 from filmforge.errors import BadInput
+from filmforge.fields import Frozen, Identifier
 from filmforge.gateway.auth import caller
 from filmforge.gateway.charges import as_csv
 from filmforge.gateway.estimate import CostToFinish, estimate_of_rest

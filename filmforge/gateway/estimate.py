@@ -8,7 +8,8 @@ from decimal import Decimal
 from fastapi import APIRouter, Depends, Request, Response
 
 from filmforge.direction import directed
-from filmforge.domain import Brief, Direction, Execution, Film, Frozen, Kind, Review, Shot, Stage
+from filmforge.domain import Brief, Direction, Execution, Film, Kind, Review, Shot, Stage
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.control import NoBody

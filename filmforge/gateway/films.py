@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from filmforge.domain import Execution, Film, Frozen, Identifier, Stage
+from filmforge.domain import Execution, Film, Stage
 from filmforge.errors import BadInput, ServiceUnavailable
+from filmforge.fields import Frozen, Identifier
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal

@@ -7,7 +7,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import text
 
-from filmforge.domain import Frozen
+from filmforge.fields import Frozen
 from filmforge.gateway.metrics import Metrics
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal
 from filmforge.gateway.replies import json_response

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from filmforge.domain import Frozen, GenerationRequest
+from filmforge.domain import GenerationRequest
+from filmforge.fields import Frozen
 from filmforge.ledger.posting import Posting, State
 from filmforge.money import ZERO, Money, format_money
 from filmforge.providers.base import CLOCK_MARGIN, JobStatus, Listed

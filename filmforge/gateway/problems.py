@@ -11,7 +11,6 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from filmforge.domain import Frozen
 from filmforge.errors import (
     BadInput,
     BadMedia,
@@ -26,6 +25,7 @@ from filmforge.errors import (
     ServiceUnavailable,
     StoreUnavailable,
 )
+from filmforge.fields import Frozen
 from filmforge.gateway.wording import MAX_ERRORS, FieldError, clip, errors_of
 
 MAX_DETAIL_CHARS = 1_000

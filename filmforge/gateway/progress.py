@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
-from filmforge.domain import Execution, Frozen
+from filmforge.domain import Execution
 from filmforge.errors import BadInput
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.state import Gateway, gateway_of

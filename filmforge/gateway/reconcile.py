@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
-from filmforge.domain import Frozen, GenerationRequest
+from filmforge.domain import GenerationRequest
 from filmforge.errors import BadInput, CreateAmbiguous, NotConfigured, NotFound
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.matching import Journal, Line, Outcome, Theirs, compare
 from filmforge.gateway.replies import json_response

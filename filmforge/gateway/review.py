@@ -16,8 +16,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 
 from filmforge.contracts import Answer, Decide
-from filmforge.domain import MAX_SHOTS, Frozen, Note
+from filmforge.domain import MAX_SHOTS
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
+from filmforge.fields import Frozen, Note
 from filmforge.gateway import standing
 from filmforge.gateway.board import board_page
 from filmforge.gateway.bodies import raw_body, read_model

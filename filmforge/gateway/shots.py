@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import JsonValue
 
 from filmforge.contracts import Resolve, Retry, Skip
-from filmforge.domain import Frozen, Providers
+from filmforge.domain import Providers
 from filmforge.engine import FilmCommand
 from filmforge.errors import Conflict, CreateAmbiguous
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.control import NoBody

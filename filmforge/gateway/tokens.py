@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import ValidationError
 
-from filmforge.domain import Digest, Frozen, Identifier
 from filmforge.errors import FilmError, ServiceUnavailable
+from filmforge.fields import Digest, Frozen, Identifier
 from filmforge.ledger.gates import Gate
 from filmforge.settings import Settings
 

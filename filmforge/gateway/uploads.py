@@ -13,8 +13,9 @@ from pydantic import StringConstraints
 from filmforge.addresses import download
 from filmforge.contracts import Replace
 from filmforge.direction import directed, tags_of
-from filmforge.domain import Asset, Frozen, GenerationRequest, Kind
+from filmforge.domain import Asset, GenerationRequest, Kind
 from filmforge.errors import BadInput, BadMedia
+from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import pieces, read_model
 from filmforge.gateway.lookup import KnownShot, OpenFilm

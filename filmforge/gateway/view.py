@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from threading import Lock
 
-from filmforge.domain import Digest, Execution, Frozen, Kind, Review, Stage, Take
+from filmforge.domain import Execution, Kind, Review, Stage, Take
+from filmforge.fields import Digest, Frozen
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.budget import Budget

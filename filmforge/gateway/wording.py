@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from filmforge.domain import Film, Frozen
+from filmforge.domain import Film
+from filmforge.fields import Frozen
 
 MAX_ERRORS = 50
 MAX_NAME_CHARS = 60

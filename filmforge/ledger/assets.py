@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
-from filmforge.domain import Asset, Frozen, GenerationRequest, Kind, Tags
+from filmforge.domain import Asset, GenerationRequest, Kind, Tags
 from filmforge.errors import NotFound
+from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.tables import asset_tags, assets
 from filmforge.money import Money, from_micros

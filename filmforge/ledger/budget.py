@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, case, insert, select, true, update
 
-from filmforge.domain import Frozen
 from filmforge.errors import BudgetExceeded, NotFound
+from filmforge.fields import Frozen
 from filmforge.ledger.tables import budgets
 from filmforge.money import Money, from_micros, to_micros
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
 
-from filmforge.domain import Frozen
 from filmforge.errors import BadInput, NotFound
+from filmforge.fields import Frozen
 from filmforge.ledger.budget import film_scope, reserve_money, set_limit
 from filmforge.ledger.costs import month_bounds
 from filmforge.ledger.database import insert_new, now

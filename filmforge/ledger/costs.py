@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Table, func, select
 
-from filmforge.domain import Frozen
+from filmforge.fields import Frozen
 from filmforge.ledger.database import Database
 from filmforge.ledger.tables import charges, films, takes
 from filmforge.money import ZERO, Money, from_micros

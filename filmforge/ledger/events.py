@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import Connection, insert, select, text, update
 
-from filmforge.domain import Frozen
+from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.tables import deliveries, events, films
 

@@ -17,12 +17,12 @@ from filmforge.domain import (
     Direction,
     Execution,
     Film,
-    Frozen,
     GenerationRequest,
     Review,
     Stage,
 )
 from filmforge.errors import BudgetExceeded, Conflict, NotFound
+from filmforge.fields import Frozen
 from filmforge.ledger.assets import index_step
 from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import Database, now

@@ -8,8 +8,9 @@ from typing import Any, cast
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from filmforge.domain import Execution, Frozen, Review
+from filmforge.domain import Execution, Review
 from filmforge.errors import NotFound
+from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.tables import audit, commands, gates, shots

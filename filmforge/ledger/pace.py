@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
-from filmforge.domain import Frozen
+from filmforge.fields import Frozen
 from filmforge.ledger.database import insert_new, now
 from filmforge.ledger.posting import State
 from filmforge.ledger.register import STOPPED_FILMS

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import Row
 
-from filmforge.domain import Frozen, GenerationRequest
+from filmforge.domain import GenerationRequest
+from filmforge.fields import Frozen
 from filmforge.money import from_micros
 
 

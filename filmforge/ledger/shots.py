@@ -12,7 +12,6 @@ from filmforge.domain import (
     Brief,
     Direction,
     Execution,
-    Frozen,
     GenerationRequest,
     Kind,
     Providers,
@@ -20,6 +19,7 @@ from filmforge.domain import (
     Shot,
 )
 from filmforge.errors import NotFound
+from filmforge.fields import Frozen
 from filmforge.ledger.assets import index_step
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event

@@ -17,8 +17,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from pydantic import Field
 
-from filmforge.domain import Frozen
 from filmforge.errors import BadInput, BadMedia, MediaToolFailed
+from filmforge.fields import Frozen
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments, frame_ticks, timescale
 from filmforge.media.sniff import input_arguments, open_media

@@ -8,8 +8,8 @@ from typing import Annotated
 import av
 from pydantic import Field
 
-from filmforge.domain import Frozen, Pixels
 from filmforge.errors import BadMedia
+from filmforge.fields import Frozen, Pixels
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments
 from filmforge.media.probe import MediaFacts, probe

@@ -16,8 +16,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 
-from filmforge.domain import Frozen, Kind
+from filmforge.domain import Kind
 from filmforge.errors import BadMedia
+from filmforge.fields import Frozen
 from filmforge.media.sniff import open_media, sniff
 
 _WHOLE_S = 4.0

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from filmforge.domain import Frozen
 from filmforge.errors import BadMedia
+from filmforge.fields import Frozen
 from filmforge.media.sniff import open_media
 
 SAMPLE_RATE = 48_000

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from pydantic import Field
 
-from filmforge.domain import Frozen, GenerationRequest
+from filmforge.domain import GenerationRequest
+from filmforge.fields import Frozen
 from filmforge.money import Money
 from filmforge.providers.catalogue import Model, Recovery
 

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, ValidationError
 
-from filmforge.domain import Frozen, GenerationRequest, Kind
+from filmforge.domain import GenerationRequest, Kind
 from filmforge.errors import BadInput, NotConfigured
+from filmforge.fields import Frozen
 from filmforge.money import Money
 
 Size = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,5}x[0-9]{2,5}$")]

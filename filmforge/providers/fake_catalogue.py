@@ -3,7 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
-from filmforge.domain import MAX_DURATION_S, GenerationRequest, Kind
+from filmforge.domain import GenerationRequest, Kind
+from filmforge.fields import MAX_DURATION_S
 from filmforge.providers import catalogue
 from filmforge.providers.catalogue import Model, Price, Unit, unknown_model
 

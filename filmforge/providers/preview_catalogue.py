@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from filmforge.domain import Frozen, Kind, Pixels, Rate, Seconds
+from filmforge.domain import Kind
+from filmforge.fields import Frozen, Pixels, Rate, Seconds
 from filmforge.media.motion import render_motion
 from filmforge.media.panel import PanelBrief, draw_panel
 from filmforge.media.speech import MAX_CHARS, speak

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from filmforge.contracts import shot_workflow_id
-from filmforge.domain import Frozen
 from filmforge.embedded import Servers
 from filmforge.errors import WorkDirFull
+from filmforge.fields import Frozen
 from tests.crash.crew import Crew
 from tests.crash.films import SHOT, keep_film
 from tests.crash.lane import CASE_S, Lane, open_lane, words_for

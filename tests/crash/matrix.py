@@ -4,7 +4,7 @@ import random
 from enum import StrEnum
 from itertools import groupby, product
 
-from filmforge.domain import Frozen
+from filmforge.fields import Frozen
 from tests.crash.makers import MAKERS, Maker
 
 # In the order in which they are passed; in the two OUTSIDE ones the worker is killed from outside

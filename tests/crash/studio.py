@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from filmforge.contracts import shot_workflow_id
-from filmforge.domain import Execution, Frozen
+from filmforge.domain import Execution
 from filmforge.embedded import Child
 from filmforge.engine import connect
+from filmforge.fields import Frozen
 from filmforge.ledger.migrate import migrate
 from filmforge.ledger.tables import journal, journal_entries
 from filmforge.media.probe import MediaFacts, probe

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
-from filmforge.domain import Frozen
+from filmforge.fields import Frozen
 from filmforge.money import ZERO, Money
 
 # Providers that count in tokens or credits come to fractions, which we round up.
