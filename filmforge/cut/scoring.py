@@ -1,0 +1,68 @@
+"""The score of a cut: where each shot's own sound and its line lie on the sample clock."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import accumulate
+
+from opentimelineio.schema import Clip, Timeline
+
+from filmforge.cut.layout import Slot, film_frames
+from filmforge.cut.timeline import DIALOGUE, digest_of, rate_of, slots_of, track_of
+from filmforge.media.score import Ducking, Entry, Score
+from filmforge.media.wav import SAMPLE_RATE
+
+# A line that its shot is too short for fades out with it.
+_CUT_SHORT_S = Fraction(1, 10)
+
+
+def samples_at(frame: int, fps: Fraction) -> int:
+    """Samples that have passed when a frame begins, to the nearest one."""
+    return round(frame * SAMPLE_RATE / fps)
+
+
+def score_of(timeline: Timeline, pieces: Mapping[str, str], ducking: Ducking) -> Score:
+    """The score of a film; `pieces` has the digest of each shot's conformed piece.
+
+    A shot's own sound changes with its picture: at equal power where two shots overlap, and into
+    silence where one goes to a colour.
+    """
+    slots, fps = slots_of(timeline), rate_of(timeline)
+    entries = [*_own_sounds(slots, pieces, fps), *_lines(timeline, fps)]
+    return Score.of(entries, samples_at(film_frames(slots), fps), ducking)
+
+
+def _own_sounds(
+    slots: Sequence[Slot], pieces: Mapping[str, str], fps: Fraction
+) -> Iterator[Entry]:
+    starts = accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
+    for slot, start in zip(slots, starts, strict=False):
+        begin, end = samples_at(start, fps), samples_at(start + slot.frames, fps)
+        yield Entry(
+            role="production",
+            source=pieces[slot.shot_id],
+            start=begin,
+            length=end - begin,
+            fade_in=samples_at(start + slot.head, fps) - begin,
+            fade_out=end - samples_at(start + slot.frames - slot.tail, fps),
+        )
+
+
+def _lines(timeline: Timeline, fps: Fraction) -> Iterator[Entry]:
+    track = track_of(timeline, DIALOGUE)
+    for clip in track.find_clips():
+        start = int(track.range_of_child(clip).start_time.value)
+        shown = clip.source_range
+        begin, end = samples_at(start, fps), samples_at(start + int(shown.duration.value), fps)
+        yield Entry(
+            role="dialogue",
+            source=digest_of(clip),
+            start=begin,
+            offset=samples_at(int(shown.start_time.value), fps),
+            length=end - begin,
+            fade_out=min(end - begin, round(_CUT_SHORT_S * SAMPLE_RATE)) if _is_cut(clip) else 0,
+        )
+
+
+def _is_cut(clip: Clip) -> bool:
+    whole, shown = clip.available_range(), clip.source_range
+    return bool(shown.end_time_exclusive() < whole.end_time_exclusive())

@@ -1,0 +1,1 @@
+"""Files an editor opens: the cut as OTIO, OTIOZ, EDL and FCPXML, and an edited one read back."""

@@ -1,0 +1,55 @@
+"""Join pieces as the film does: passages are drawn, the rest is copied."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+
+from filmforge.cut.layout import Slot
+from filmforge.cut.reel import Copied, reel_of
+from filmforge.media.assemble import Run, assemble
+from filmforge.media.passage import Piece, draw_blend, draw_fade
+from filmforge.media.soundtrack import Stretch
+from filmforge.transition import Style
+
+
+def cut_of(pieces: Sequence[Piece], seams: Sequence[tuple[Style, int, int]]) -> list[Slot]:
+    """The slots of pieces that meet in these seams: style, frames that leave, frames that come."""
+    heads = [0, *(head for _, _, head in seams)]
+    ends: list[tuple[Style, int, int]] = [*seams, ("cut", 0, 0)]
+    return [
+        Slot(shot_id=f"s{n}", frames=piece.frames, head=head, tail=tail, style=style)
+        for n, (piece, head, (style, tail, _)) in enumerate(zip(pieces, heads, ends, strict=True))
+    ]
+
+
+async def join(
+    pieces: Sequence[Piece], slots: Sequence[Slot], path: Path, work_dir: Path, fps: Fraction
+) -> None:
+    """Write the film."""
+    runs = []
+    for number, each in enumerate(reel_of(slots)):
+        if isinstance(each, Copied):
+            source = pieces[each.shot]
+            runs.append(
+                Run(path=source.path, frames=source.frames, start=each.start, stop=each.stop)
+            )
+            continue
+        drawn = work_dir / f"passage-{number}.mov"
+        given = [pieces[shot] for shot in (each.leaving, each.coming) if shot is not None]
+        if each.colour:
+            way = "from" if each.leaving is None else "to"
+            await draw_fade(way, each.colour, given[0], each.frames, drawn, fps)
+        else:
+            await draw_blend(each.look, given[0], given[1], each.frames, drawn, fps)
+        runs.append(Run(path=drawn, frames=each.frames, start=0, stop=each.frames))
+    await assemble(runs, stretches(pieces, slots), path, fps)
+
+
+def stretches(pieces: Sequence[Piece], slots: Sequence[Slot]) -> list[Stretch]:
+    """Where the sound of each piece lies."""
+    starts = accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
+    return [
+        Stretch(path=piece.path, start=start, end=start + piece.frames)
+        for piece, start in zip(pieces, starts, strict=False)
+    ]
