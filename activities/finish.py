@@ -1,35 +1,32 @@
 """Finish: a shot's clip and voice become a piece of the film, and the pieces the film."""
 
 import asyncio
-import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import cast
 
 from pydantic import JsonValue
 from temporalio import activity
 
 from activities.boundary import film_errors
-from activities.download import asset_of
 from activities.marks import Marks
 from activities.presence import heartbeats
+from activities.workshop import Workshop, few_at_once, recipe_of
 from filmforge.contracts import AssembleOrder, ConformOrder
-from filmforge.cut import Slot, lay_out
+from filmforge.cut.layout import Slot, lay_out
+from filmforge.cut.reel import Copied, Passage, reel_of
 from filmforge.direction import directed
-from filmforge.domain import Asset, Brief, GenerationRequest, Ingredient, Kind, Output, Review
-from filmforge.errors import BadInput, NotFound
+from filmforge.domain import Brief, GenerationRequest, Ingredient, Output, Review
+from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
 from filmforge.ledger.shots import ShotRecord
-from filmforge.media.assemble import Piece, assemble
+from filmforge.media.assemble import Run, assemble
 from filmforge.media.conform import ConformSpec, conform
-from filmforge.media.probe import probe
+from filmforge.media.passage import Piece, Way, draw_blend, draw_fade
+from filmforge.media.soundtrack import Stretch
 from filmforge.store import AssetStore
-
-R = TypeVar("R")
-
-AT_ONCE = 8
-# Part of every recipe: raise it when filmforge.media makes other bytes from the same sources.
-EDITION = 1
 
 
 class Finish:
@@ -39,10 +36,8 @@ class Finish:
         self, ledger: Ledger, store: AssetStore, work_dir: Path, marks: Marks | None = None
     ) -> None:
         self._ledger = ledger
-        self._store = store
-        self._work_dir = work_dir
+        self._workshop = Workshop(ledger, store, work_dir)
         self._marks = marks or Marks()
-        work_dir.mkdir(parents=True, exist_ok=True)
 
     @activity.defn(name="conform")
     @film_errors
@@ -73,87 +68,89 @@ class Finish:
         recipe = _piece_recipe(record, slot, output)
         if record.conformed_digest and record.conformed_key == recipe.key:
             return record.conformed_digest
-        piece = await self._made_before(recipe)
-        if piece is None:
-            piece = await self._make_piece(recipe, _spec(slot, output))
-            self._marks.reach("conformed", recipe.key)
+
+        async def make(folder: Path, sources: Sequence[Path]) -> Path:
+            self._marks.reach("conforming", recipe.key)
+            piece = folder / "piece.mov"
+            await conform(sources[0], sources[1] if sources[1:] else None, piece, spec)
+            return piece
+
+        spec = _spec(slot, output)
+        piece = await self._workshop.made(recipe, make)
+        self._marks.reach("conformed", recipe.key)
         shot_id = record.shot.shot_id
         await asyncio.to_thread(
             self._ledger.shots.conformed, record.film_id, shot_id, piece, recipe
         )
         return piece.digest
 
-    async def _make_piece(self, recipe: GenerationRequest, spec: ConformSpec) -> Asset:
-        with tempfile.TemporaryDirectory(dir=self._work_dir) as folder:
-            sources = {part.role: Path(folder) / part.role for part in recipe.inputs}
-            for part in recipe.inputs:
-                await self._store.fetch(part.digest, sources[part.role])
-            self._marks.reach("conforming", recipe.key)
-            piece = Path(folder) / "piece.mov"
-            await conform(sources["clip"], sources.get("voice"), piece, spec)
-            return await self._keep(piece)
-
     async def _assemble(
         self, film_id: str, records: Sequence[ShotRecord], slots: dict[str, Slot], output: Output
     ) -> None:
-        cut = [slots[record.shot.shot_id] for record in records]
-        digests = await _few_at_once(
+        cut, fps = [slots[record.shot.shot_id] for record in records], output.fps
+        pieces = await few_at_once(
             [self._conform(record, slot, output) for record, slot in zip(records, cut, strict=True)]
         )
-        recipe = _film_recipe(cut, digests, output)
-        film = await self._made_before(recipe)
-        if film is None:
-            film = await self._make_film(cut, digests, output)
-            self._marks.reach("assembled", recipe.key)
+        reel = reel_of(cut)
+        drawn = await few_at_once(
+            [self._draw(each, cut, pieces, fps) for each in reel if isinstance(each, Passage)]
+        )
+        recipe = _film_recipe(reel, pieces, drawn, fps)
+
+        async def make(folder: Path, sources: Sequence[Path]) -> Path:
+            self._marks.reach("assembling", recipe.key)
+            film = folder / "film.mp4"
+            await assemble(_runs(reel, cut, sources), _stretches(cut, sources), film, fps)
+            return film
+
+        film = await self._workshop.made(recipe, make)
+        self._marks.reach("assembled", recipe.key)
         await asyncio.to_thread(self._ledger.films.deliver, film_id, "film", film, recipe)
 
-    async def _make_film(
-        self, cut: Sequence[Slot], digests: Sequence[str], output: Output
-    ) -> Asset:
-        with tempfile.TemporaryDirectory(dir=self._work_dir) as name:
-            folder = Path(name)
-            paths = [folder / f"{number:05d}.mov" for number in range(len(cut))]
-            await _few_at_once(
-                [self._store.fetch(d, path) for d, path in zip(digests, paths, strict=True)]
-            )
-            pieces = [
-                Piece(
-                    path=path,
-                    frames=slot.frames,
-                    transition=slot.transition,
-                    overlap_frames=slot.tail,
-                )
-                for path, slot in zip(paths, cut, strict=True)
-            ]
-            self._marks.reach("assembling", digests[0])
-            await assemble(pieces, folder / "film.mp4", folder, output.fps)
-            return await self._keep(folder / "film.mp4")
+    async def _draw(
+        self, passage: Passage, cut: Sequence[Slot], pieces: Sequence[str], fps: Fraction
+    ) -> str:
+        """The digest of a passage between shots; the same one is drawn once."""
+        recipe = _passage_recipe(passage, cut, pieces, fps)
 
-    async def _made_before(self, recipe: GenerationRequest) -> Asset | None:
-        """What the same recipe came to before, if the store still has it."""
-        found = await asyncio.to_thread(self._ledger.assets.made_by, recipe.key)
-        try:
-            present = found and await self._store.size(found.digest) == found.size
-        except NotFound:
-            return None
-        return found if present else None
+        async def make(folder: Path, sources: Sequence[Path]) -> Path:
+            path = folder / "passage.mov"
+            lengths = [cut[shot].frames for shot in _shots(passage)]
+            given = [Piece(path=p, frames=n) for p, n in zip(sources, lengths, strict=True)]
+            if passage.colour:
+                way: Way = "from" if passage.leaving is None else "to"
+                await draw_fade(way, passage.colour, given[0], passage.frames, path, fps)
+            else:
+                leaving, coming = given
+                await draw_blend(passage.look, leaving, coming, passage.frames, path, fps)
+            return path
 
-    async def _keep(self, path: Path) -> Asset:
-        facts = await asyncio.to_thread(probe, path)
-        return asset_of(await self._store.put(path, facts.media_type), facts)
+        return (await self._workshop.made(recipe, make)).digest
 
 
-async def _few_at_once(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
-    """The results of all work in order, with little of it going on at any time."""
-    gate = asyncio.Semaphore(AT_ONCE)
+def _shots(passage: Passage) -> list[int]:
+    return [shot for shot in (passage.leaving, passage.coming) if shot is not None]
 
-    async def one(each: Coroutine[Any, Any, R]) -> R:
-        async with gate:
-            return await each
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(each)) for each in work]
-    return [task.result() for task in tasks]
+def _runs(
+    reel: Sequence[Copied | Passage], cut: Sequence[Slot], sources: Sequence[Path]
+) -> list[Run]:
+    """What is copied into the film: the pieces come first among the sources, then the passages."""
+    drawn = iter(sources[len(cut) :])
+    return [
+        Run(path=sources[e.shot], frames=cut[e.shot].frames, start=e.start, stop=e.stop)
+        if isinstance(e, Copied)
+        else Run(path=next(drawn), frames=e.frames, start=0, stop=e.frames)
+        for e in reel
+    ]
+
+
+def _stretches(cut: Sequence[Slot], sources: Sequence[Path]) -> list[Stretch]:
+    starts = accumulate((slot.frames - slot.overlap for slot in cut), initial=0)
+    return [
+        Stretch(path=path, start=start, end=start + slot.frames)
+        for slot, path, start in zip(cut, sources, starts, strict=False)
+    ]
 
 
 def _piece_recipe(record: ShotRecord, slot: Slot, output: Output) -> GenerationRequest:
@@ -163,31 +160,38 @@ def _piece_recipe(record: ShotRecord, slot: Slot, output: Output) -> GenerationR
     if directed(record.shot, record.direction).dialogue and record.audio_digest:
         inputs.append(Ingredient(role="voice", digest=record.audio_digest))
     spec = _spec(slot, output).model_dump(mode="json")
-    return _recipe("conform", {"spec": spec}, inputs)
+    return recipe_of("conform", {"spec": spec}, inputs)
 
 
-def _film_recipe(cut: Sequence[Slot], digests: Sequence[str], output: Output) -> GenerationRequest:
-    slots: list[JsonValue] = [slot.model_dump(mode="json", exclude={"shot_id"}) for slot in cut]
-    inputs = [Ingredient(role="piece", digest=digest) for digest in digests]
-    return _recipe("assemble", {"cut": slots, "fps": str(output.fps)}, inputs)
-
-
-def _recipe(
-    step: str, parameters: dict[str, JsonValue], inputs: Sequence[Ingredient]
+def _passage_recipe(
+    passage: Passage, cut: Sequence[Slot], pieces: Sequence[str], fps: Fraction
 ) -> GenerationRequest:
-    return GenerationRequest(
-        kind=Kind.VIDEO,
-        provider="filmforge",
-        model=f"{step}-{EDITION}",
-        parameters=parameters,
-        inputs=tuple(inputs),
-    )
+    lengths = [cut[shot].frames for shot in _shots(passage)]
+    told = passage.model_dump(mode="json", include={"look", "frames", "colour"})
+    roles = {"leaving": passage.leaving, "coming": passage.coming}
+    inputs = [
+        Ingredient.model_validate({"role": role, "digest": pieces[shot]})
+        for role, shot in roles.items()
+        if shot is not None
+    ]
+    parameters = {**told, "fps": str(fps), "lengths": cast(JsonValue, lengths)}
+    return recipe_of("passage", parameters, inputs)
+
+
+def _film_recipe(
+    reel: Sequence[Copied | Passage], pieces: Sequence[str], drawn: Sequence[str], fps: Fraction
+) -> GenerationRequest:
+    order: list[JsonValue] = [each.model_dump(mode="json") for each in reel]
+    inputs = [Ingredient(role="piece", digest=digest) for digest in pieces]
+    inputs += [Ingredient(role="passage", digest=digest) for digest in drawn]
+    return recipe_of("assemble", {"reel": order, "fps": str(fps)}, inputs)
 
 
 def _slots(records: Sequence[ShotRecord], brief: Brief) -> dict[str, Slot]:
     kept = [r for r in records if r.review != Review.OMITTED]
     shots = [directed(record.shot, record.direction) for record in kept]
-    return {slot.shot_id: slot for slot in lay_out(shots, brief.output.fps)}
+    slots = lay_out(shots, brief.output.fps, brief.transition, brief.opening, brief.trim)
+    return {slot.shot_id: slot for slot in slots}
 
 
 def _spec(slot: Slot, output: Output) -> ConformSpec:

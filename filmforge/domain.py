@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     JsonValue,
     StringConstraints,
@@ -33,6 +32,7 @@ from filmforge.fields import (
     plain_text,
 )
 from filmforge.money import Money
+from filmforge.transition import CUT, GivenTransition, Trim
 
 MAX_SHOTS = 5_000
 
@@ -92,17 +92,6 @@ class Providers(Frozen):
         )
 
 
-class Transition(Frozen):
-    """How the film goes from a shot to the next one; `duration` in seconds."""
-
-    type: Literal["cut", "crossfade"] = "cut"
-    duration: Seconds = Decimal("0.5")
-
-
-def _transition(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
-
-
 class Shot(Frozen):
     """One shot of the shot list, as submitted."""
 
@@ -129,7 +118,7 @@ class Shot(Frozen):
     time_of_day: Label | None = None
     scene_id: Identifier | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    transition: Annotated[Transition, BeforeValidator(_transition)] = Transition()
+    transition: GivenTransition | None = None
     camera: Label | None = None
     providers: Providers = Providers()
 
@@ -154,7 +143,9 @@ class Brief(Frozen):
     """What a submitted film says besides its shots.
 
     Films of one `project` share its cap and its turn at a provider; `priority` 1 goes first.
-    `fallbacks` are used in place of a model that provably took no money.
+    `fallbacks` are used in place of a model that provably took no money. `transition` is the one
+    of every shot that names none, shortened where a shot is short; `opening` brings the first
+    shot out of a colour; `trim` shows less of a shot, by its id.
     """
 
     film_id: Identifier | None = None
@@ -166,6 +157,9 @@ class Brief(Frozen):
     fallbacks: Providers = Providers()
     approval: Approval = Approval()
     output: Output = Output()
+    transition: GivenTransition = CUT
+    opening: GivenTransition = CUT
+    trim: dict[Identifier, Trim] = {}
     stop_after: Stage = Stage.FILM
     callback_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
@@ -193,18 +187,45 @@ class Film(Brief):
         return self
 
     @model_validator(mode="after")
-    def _crossfades_fit(self) -> Self:
-        for index, (shot, following) in enumerate(pairwise(self.shots)):
-            longest = _half(min(shot.duration, following.duration))
-            fade = shot.transition
-            if fade.type == "crossfade" and fade.duration > longest:
-                short = index if shot.duration <= following.duration else index + 1
+    def _opening_comes_out_of_a_colour(self) -> Self:
+        if self.opening.type != "cut" and (self.opening.leaves or not self.opening.arrives):
+            raise ValueError(
+                f"opening: nothing comes before the first shot for a {self.opening.type}. "
+                "Give fade_from_black, fade_from_white or cut."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trims_leave_something(self) -> Self:
+        lengths = {shot.shot_id: shot.duration for shot in self.shots}
+        for shot_id, trim in self.trim.items():
+            if shot_id not in lengths:
+                raise ValueError(f"trim.{shot_id}: no shot has this id. Correct or remove it.")
+            if trim.start + trim.end >= lengths[shot_id]:
                 raise ValueError(
-                    f"shots[{index}].transition.duration: a crossfade of {fade.duration:f} s takes "
-                    f"more than half of shots[{short}], which lasts "
-                    f"{self.shots[short].duration:f} s. Make it at most {longest:f} s, or a cut."
+                    f"trim.{shot_id}: cuts off {trim.start + trim.end:f} s of a shot of "
+                    f"{lengths[shot_id]:f} s. Leave something of it."
                 )
         return self
+
+    @model_validator(mode="after")
+    def _overlaps_fit(self) -> Self:
+        shown = [self._shown_s(shot) for shot in self.shots]
+        for index, (mine, following) in enumerate(pairwise(shown)):
+            longest = _half(min(mine, following))
+            given = self.shots[index].transition
+            if given and given.overlaps and given.duration > longest:
+                short, lasts = (index, mine) if mine <= following else (index + 1, following)
+                raise ValueError(
+                    f"shots[{index}].transition.duration: a {given.type} of {given.duration:f} s "
+                    f"takes more than half of shots[{short}], which lasts {lasts:f} s. "
+                    f"Make it at most {longest:f} s, or a cut."
+                )
+        return self
+
+    def _shown_s(self, shot: Shot) -> Decimal:
+        trim = self.trim.get(shot.shot_id, Trim())
+        return shot.duration - trim.start - trim.end
 
 
 def _half(seconds: Decimal) -> Decimal:
@@ -239,7 +260,7 @@ class Direction(Frozen):
 class Ingredient(Frozen):
     """An asset that a request is made from: the frame of a clip, the pieces of a film."""
 
-    role: Literal["frame", "clip", "voice", "piece"]
+    role: Literal["frame", "clip", "voice", "piece", "leaving", "coming", "passage"]
     digest: Digest
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from filmforge.cli.api import Api
 from filmforge.cli.pace import clock
 from filmforge.cli.tables import grid, money_text, total_usd, usd
+from filmforge.cut.layout import film_frames, lay_out
 from filmforge.domain import Film as Submitted
 from filmforge.domain import Kind
 from filmforge.errors import BadMedia
@@ -39,13 +40,10 @@ def check(path: Path, submitted: Submitted) -> MediaFacts:
 
 
 def expected_s(submitted: Submitted) -> Fraction:
-    """How long the film lasts, in seconds: crossfades overlap the shots on both sides."""
-    fades = (
-        Fraction(shot.transition.duration)
-        for shot in submitted.shots[:-1]
-        if shot.transition.type == "crossfade"
-    )
-    return sum((Fraction(shot.duration) for shot in submitted.shots), Fraction(0)) - sum(fades)
+    """How long the film lasts, in seconds: what overlaps is shown at once."""
+    fps = submitted.output.fps
+    slots = lay_out(submitted.shots, fps, submitted.transition, submitted.opening, submitted.trim)
+    return film_frames(slots) / fps
 
 
 def format_words(facts: MediaFacts) -> str:

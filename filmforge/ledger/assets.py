@@ -120,6 +120,11 @@ class Assets:
             ).one_or_none()
         return _found(row, {}).asset if row else None
 
+    def keep(self, asset: Asset, recipe: GenerationRequest) -> None:
+        """Remember what a step of ours made; the recipe says how."""
+        with self._db.write() as tx:
+            index_step(tx, asset, recipe)
+
     def find(self, query: AssetQuery) -> Sequence[FoundAsset]:
         """The assets that match, most reused first, then newest."""
         wanted = _matching(query).order_by(

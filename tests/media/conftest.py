@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from filmforge.media.assemble import Piece
 from filmforge.media.conform import ConformSpec, conform
 from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.media.passage import Piece
 
 MakeClip = Callable[..., Awaitable[Path]]
 MakePiece = Callable[..., Awaitable[Piece]]
@@ -48,16 +48,15 @@ def make_piece(tmp_path: Path, make_clip: MakeClip) -> MakePiece:
         frames: int,
         *,
         head: int = 0,
-        overlap: int = 0,
+        tail: int = 0,
     ) -> Piece:
         clip = await make_clip(f"{name}-clip.mp4", picture, sound)
         spec = ConformSpec(
-            width=128, height=96, fps=fps, frames=frames, head_frames=head, tail_frames=overlap
+            width=128, height=96, fps=fps, frames=frames, head_frames=head, tail_frames=tail
         )
         path = tmp_path / f"{name}.mov"
         await conform(clip, None, path, spec)
-        transition = "crossfade" if overlap else "cut"
-        return Piece(path=path, frames=frames, transition=transition, overlap_frames=overlap)
+        return Piece(path=path, frames=frames)
 
     return make
 

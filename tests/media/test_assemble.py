@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from filmforge.cut.layout import film_frames
 from filmforge.errors import BadInput, BadMedia
-from filmforge.media.assemble import Piece, assemble, film_frames
 from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.media.passage import Piece
 from filmforge.media.soundtrack import Stretch, samples_at, soundtrack
+from filmforge.transition import Style
+from tests.media.joined import cut_of, join
 
 FPS = Fraction(24)
 MakePiece = Callable[..., Awaitable[Piece]]
@@ -26,36 +30,45 @@ def _moving(hue: int) -> str:
     return f"testsrc2=s=160x120:r=25:d=1.5,hue=h={hue}"
 
 
+Seams = list[tuple[Style, int, int]]
+SEAMS: Seams = [
+    ("crossfade", 5, 5),
+    ("wipe_left", 7, 7),
+    ("dip_to_black", 1, 2),
+    ("cut", 0, 0),
+    ("fade_from_white", 0, 4),
+]
+
+
 async def _mixed(make_piece: MakePiece, fps: Fraction) -> list[Piece]:
-    """Cuts and crossfades, among them a piece that is all crossfade and one of a single frame."""
+    """Seams of every kind, among them a piece that is all seam and one of a single frame."""
     return list(
         await asyncio.gather(
-            make_piece("a", _moving(0), "sine=d=1", fps, 30, overlap=5),
-            make_piece("b", _moving(60), "sine=f=300:d=1", fps, 20, head=5, overlap=7),
-            make_piece("c", _moving(120), None, fps, 8, head=7, overlap=1),
-            make_piece("d", _moving(180), None, fps, 13, head=1),
+            make_piece("a", _moving(0), "sine=d=1", fps, 30, tail=5),
+            make_piece("b", _moving(60), "sine=f=300:d=1", fps, 20, head=5, tail=7),
+            make_piece("c", _moving(120), None, fps, 8, head=7, tail=1),
+            make_piece("d", _moving(180), None, fps, 13, head=2),
             make_piece("e", _moving(240), "sine=f=700:d=1", fps, 1),
-            make_piece("f", _moving(300), None, fps, 9),
+            make_piece("f", _moving(300), None, fps, 9, head=4),
         )
     )
 
 
 @pytest.mark.parametrize("fps", [FPS, Fraction(24000, 1001), Fraction(7, 3)])
-async def test_every_frame_is_shown_once_and_only_crossfades_are_encoded_again(
+async def test_every_frame_is_shown_once_and_only_seams_are_encoded_again(
     make_piece: MakePiece, tmp_path: Path, pictures_of: PicturesOf, fps: Fraction
 ) -> None:
     pieces = await _mixed(make_piece, fps)
-    film = tmp_path / "film.mp4"
-    await assemble(pieces, film, tmp_path, fps)
+    slots, film = cut_of(pieces, SEAMS), tmp_path / "film.mp4"
+    await join(pieces, slots, film, tmp_path, fps)
     shown = pictures_of(film)
-    assert len(shown) == film_frames(pieces) == 81 - 13
-    position = head = 0
-    for piece in pieces:
-        tail = piece.overlap_frames
+    assert len(shown) == film_frames(slots) == 81 - 12
+    position = 0
+    for piece, slot in zip(pieces, slots, strict=True):
         source = pictures_of(piece.path)
-        for index in range(head, piece.frames - tail):
+        for index in range(slot.head, piece.frames - slot.tail):
             assert np.array_equal(shown[position + index], source[index]), (piece.path, index)
-        position, head = position + piece.frames - tail, tail
+        position += piece.frames - slot.overlap
 
 
 @pytest.mark.parametrize("fps", [FPS, Fraction(24000, 1001), Fraction(30000, 1001)])
@@ -64,31 +77,69 @@ async def test_time_runs_evenly_and_sound_ends_with_the_picture(
 ) -> None:
     pieces = await _mixed(make_piece, fps)
     film = tmp_path / "film.mp4"
-    await assemble(pieces, film, tmp_path, fps)
+    await join(pieces, cut_of(pieces, SEAMS), film, tmp_path, fps)
     with av.open(str(film)) as media:
         picture, sound = media.streams.video[0], media.streams.audio[0]
         assert (sound.codec_context.name, sound.rate, sound.channels) == ("aac", 48_000, 2)
-        assert (picture.duration or 0) * (picture.time_base or 1) == 68 / fps
+        assert (picture.duration or 0) * (picture.time_base or 1) == 69 / fps
         length = (sound.duration or 0) * (sound.time_base or 1)
-        assert abs(length - 68 / fps) < Fraction(1, 1000)
+        assert abs(length - 69 / fps) < Fraction(1, 1000)
         shown = [(frame.pts or 0) * (frame.time_base or 1) for frame in media.decode(video=0)]
-        assert shown == [index / fps for index in range(68)]
+        assert shown == [index / fps for index in range(69)]
     await run_ffmpeg(["-xerror", "-err_detect", "explode", "-i", str(film), "-f", "null", "-"])
     head = film.read_bytes()[:4096]
     assert b"moov" in head
 
 
+async def _lumas(
+    make_piece: MakePiece, tmp_path: Path, pictures_of: PicturesOf, seam: tuple[Style, int, int]
+) -> tuple[list[float], float, float]:
+    """How light each frame of a film is that goes from a dark piece to a light one."""
+    _, tail, head = seam
+    dark = await make_piece("a", "color=0x202020:s=128x96:r=24:d=1", None, FPS, 12, tail=tail)
+    light = await make_piece("b", "color=0xe0e0e0:s=128x96:r=24:d=1", None, FPS, 12, head=head)
+    film = tmp_path / "film.mp4"
+    await join([dark, light], cut_of([dark, light], [seam]), film, tmp_path, FPS)
+    luma = [float(picture[:96].mean()) for picture in pictures_of(film)]
+    return luma, luma[0], luma[-1]
+
+
 async def test_a_crossfade_goes_evenly_from_one_picture_to_the_other(
     make_piece: MakePiece, tmp_path: Path, pictures_of: PicturesOf
 ) -> None:
-    dark = await make_piece("a", "color=0x202020:s=128x96:r=24:d=1", None, FPS, 12, overlap=6)
-    light = await make_piece("b", "color=0xe0e0e0:s=128x96:r=24:d=1", None, FPS, 12, head=6)
-    film = tmp_path / "film.mp4"
-    await assemble([dark, light], film, tmp_path, FPS)
-    luma = [float(picture[:96].mean()) for picture in pictures_of(film)]
-    low, high = luma[0], luma[-1]
+    seam: tuple[Style, int, int] = ("crossfade", 6, 6)
+    luma, low, high = await _lumas(make_piece, tmp_path, pictures_of, seam)
     expected = [low + (high - low) * step / 7 for step in range(8)]
     assert luma[5:13] == pytest.approx(expected, abs=1.5)
+
+
+@pytest.mark.parametrize(("style", "colour"), [("dip_to_black", 16), ("dip_to_white", 235)])
+async def test_a_dip_goes_evenly_to_its_colour_and_out_of_it(
+    make_piece: MakePiece, tmp_path: Path, pictures_of: PicturesOf, style: Style, colour: int
+) -> None:
+    luma, low, high = await _lumas(make_piece, tmp_path, pictures_of, (style, 4, 4))
+    assert len(luma) == 24
+    out = [low + (colour - low) * step / 4 for step in range(5)]
+    back = [colour + (high - colour) * step / 4 for step in range(5)]
+    assert luma[7:17] == pytest.approx([*out, *back], abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("style", "light"),
+    [
+        ("wipe_left", np.s_[:96, -12:]),
+        ("wipe_right", np.s_[:96, :12]),
+        ("wipe_up", np.s_[84:96, :]),
+        ("wipe_down", np.s_[:12, :]),
+    ],
+)
+async def test_a_wipe_is_named_after_the_way_its_edge_moves(
+    make_piece: MakePiece, tmp_path: Path, pictures_of: PicturesOf, style: Style, light: Any
+) -> None:
+    await _lumas(make_piece, tmp_path, pictures_of, (style, 6, 6))
+    middle = pictures_of(tmp_path / "film.mp4")[8]
+    assert middle[light].mean() > 180
+    assert 60 < middle[:96].mean() < 180
 
 
 async def test_sound_changes_with_the_picture(
@@ -97,11 +148,12 @@ async def test_sound_changes_with_the_picture(
     still = "color=gray:s=64x64:r=24:d=1"
     pieces = [
         await make_piece("a", still, None, FPS, 12),
-        await make_piece("b", still, "sine=f=500:d=1", FPS, 24, overlap=12),
+        await make_piece("b", still, "sine=f=500:d=1", FPS, 24, tail=12),
         await make_piece("c", still, None, FPS, 24, head=12),
     ]
     film = tmp_path / "film.mp4"
-    await assemble(pieces, film, tmp_path, FPS)
+    slots = cut_of(pieces, [("cut", 0, 0), ("crossfade", 12, 12)])
+    await join(pieces, slots, film, tmp_path, FPS)
     sound = sound_of(film)
     heard = np.flatnonzero(np.abs(sound[:, 0]) > 0.02)[0] / 48_000
     assert heard == pytest.approx(0.5, abs=0.005)
@@ -117,45 +169,34 @@ async def test_sound_does_not_drift_over_many_pieces(make_piece: MakePiece) -> N
     assert sum(len(block) for block in soundtrack(stretches, fps)) == samples_at(303, fps)
 
 
-async def test_one_piece_is_a_film_and_its_own_transition_is_not_used(
-    make_piece: MakePiece, tmp_path: Path, pictures_of: PicturesOf
-) -> None:
-    piece = await make_piece("a", _moving(0), None, FPS, 10, overlap=4)
-    await assemble([piece], tmp_path / "film.mp4", tmp_path, FPS)
-    assert len(pictures_of(tmp_path / "film.mp4")) == film_frames([piece]) == 10
-
-
-def test_overlaps_that_do_not_fit_name_the_piece(tmp_path: Path) -> None:
-    long = Piece(path=tmp_path, frames=20, transition="crossfade", overlap_frames=6)
-    short = Piece(path=tmp_path, frames=10, transition="crossfade", overlap_frames=5)
-    with pytest.raises(BadInput, match=r"pieces\[1\]: its crossfades take 6 \+ 5 frames"):
-        film_frames([long, short, long])
-    with pytest.raises(BadInput, match="at least one"):
-        film_frames([])
-
-
 async def test_a_piece_that_was_not_conformed_for_its_place_is_refused(
     make_piece: MakePiece, tmp_path: Path
 ) -> None:
-    good = await make_piece("a", _moving(0), None, FPS, 12, overlap=4)
-    keyless = await make_piece("b", _moving(0), None, FPS, 12)
     film = tmp_path / "film.mp4"
+    good = await make_piece("a", _moving(0), None, FPS, 12, tail=4)
+    keyless = await make_piece("b", _moving(0), None, FPS, 12)
+    blend: Seams = [("crossfade", 4, 4)]
     with pytest.raises(BadMedia, match=r"b\.mov has no key frame 4"):
-        await assemble([good, keyless], film, tmp_path, FPS)
+        await join([good, keyless], cut_of([good, keyless], blend), film, tmp_path, FPS)
+    longer = keyless.model_copy(update={"frames": 13})
     with pytest.raises(BadMedia, match=r"b\.mov has 12 frames, not 13"):
-        await assemble([keyless.model_copy(update={"frames": 13})], film, tmp_path, FPS)
+        await join([longer], cut_of([longer], []), film, tmp_path, FPS)
     with pytest.raises(BadMedia, match=r"b\.mov runs at 24 fps, not 25"):
-        await assemble([keyless], film, tmp_path, Fraction(25))
+        await join([keyless], cut_of([keyless], []), film, tmp_path, Fraction(25))
     other = await make_piece("c", _moving(0), None, Fraction(25), 12)
     with pytest.raises(BadMedia, match=r"c\.mov was encoded in another way"):
-        await assemble([keyless, other], film, tmp_path, FPS)
+        await join([keyless, other], cut_of([keyless, other], [("cut", 0, 0)]), film, tmp_path, FPS)
+    with pytest.raises(BadInput, match="at least one"):
+        await join([], [], film, tmp_path, FPS)
     assert not film.exists()
 
 
 async def test_cancelled_it_leaves_nothing_behind(make_piece: MakePiece, tmp_path: Path) -> None:
     piece = await make_piece("a", _moving(0), "sine=d=1", FPS, 24)
     film, partial = tmp_path / "film.mp4", tmp_path / "film.mp4.part"
-    work = asyncio.create_task(assemble([piece] * 2_000, film, tmp_path, FPS))
+    many = [piece] * 2_000
+    slots = cut_of(many, [("cut", 0, 0)] * 1_999)
+    work = asyncio.create_task(join(many, slots, film, tmp_path, FPS))
     async with asyncio.timeout(30):
         while not partial.exists():  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.005)
