@@ -57,11 +57,9 @@ class Finish:
         """Join every piece into the film and deliver it; a film without shots has none."""
         async with heartbeats():
             brief = (await asyncio.to_thread(self._ledger.films.read, order.film_id)).brief
-            records = await asyncio.to_thread(self._ledger.shots.of_film, order.film_id)
-            slots = _slots(records, brief)
-            kept = [record for record in records if record.shot.shot_id in slots]
-            if kept:
-                await self._assemble(order.film_id, kept, slots, brief.output)
+            timeline = await asyncio.to_thread(self._cutting.timeline, order.film_id)
+            if slots_of(timeline):
+                await self._assemble(order.film_id, timeline, brief)
 
     async def _conform(self, record: ShotRecord, slot: Slot, output: Output) -> str:
         """The digest of the shot's piece: this one, one made before from the same, or a new one."""

@@ -8,11 +8,24 @@ from typing import Annotated
 import av
 from pydantic import Field
 
-from filmforge.errors import BadMedia
+from filmforge.domain import Kind
+from filmforge.errors import BadInput, BadMedia, MediaToolFailed
 from filmforge.fields import Frozen, Pixels
+from filmforge.look import Look
 from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.media.footage import Footage, needs_rgb, plain, progressive, read_footage
+from filmforge.media.look import (
+    draws_between,
+    finish,
+    grade,
+    is_graded,
+    retimed,
+    scaler,
+    uses_lut,
+)
+from filmforge.media.lut import LutFile, read_cube, write_cube
 from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments
-from filmforge.media.probe import MediaFacts, probe
+from filmforge.media.probe import Limits, MediaFacts, probe, verify
 from filmforge.media.sniff import input_arguments, open_media
 from filmforge.media.soundtrack import SAMPLE_RATE, samples_at
 
@@ -20,8 +33,9 @@ VOICE_LEAD_S = 0.25
 DUCKED_DB = -8
 _RAMP_S = 0.15
 _FADE_S = 0.1
-_HD_LINES = 720
-_UNTAGGED = 2  # ISO/IEC 23091-2, matrix coefficients: unspecified
+_PATIENCE_S = 600.0
+_MOTION_S = 1.5
+_UNBOUNDED = Limits(max_bytes=2**62, max_duration_s=1e12)
 
 
 class ConformSpec(Frozen):
@@ -38,13 +52,17 @@ class ConformSpec(Frozen):
     frames: Annotated[int, Field(ge=1)]
     head_frames: Annotated[int, Field(ge=0)] = 0
     tail_frames: Annotated[int, Field(ge=0)] = 0
+    look: Look = Look()
 
 
-async def conform(clip: Path, voice: Path | None, path: Path, spec: ConformSpec) -> None:
+async def conform(
+    clip: Path, voice: Path | None, path: Path, spec: ConformSpec, lut: Path | None = None
+) -> None:
     """Write a .mov of exactly `spec.frames` frames and as much 48 kHz stereo PCM.
 
-    The picture is scaled and letterboxed, its last frame held or its end cut. The voice lies
-    over the clip's own sound, which is lowered by 8 dB under it. Raises BadMedia and
+    The picture is scaled, graded and letterboxed, its last frame held or its end cut; it begins
+    with the clip's first picture. The voice lies over the clip's own sound, which is lowered by
+    8 dB under it. `lut` is the file that `spec.look.lut` names. Raises BadInput, BadMedia and
     MediaToolFailed; what is at `path` after a failure is of no use.
     """
     facts = await asyncio.to_thread(probe, clip)
@@ -52,19 +70,60 @@ async def conform(clip: Path, voice: Path | None, path: Path, spec: ConformSpec)
         raise BadMedia(f"the clip holds no picture ({facts.media_type})")
     spoken = await asyncio.to_thread(probe, voice) if voice else None
     voice_s = await asyncio.to_thread(_sound_s, voice) if voice else 0.0
-    matrix = await asyncio.to_thread(_matrix, clip)
-    graph = ";".join([_picture(matrix, spec), *_sound(facts, spoken, voice_s, spec)])
-    await run_ffmpeg(
-        [
-            *input_arguments(clip),
-            *(input_arguments(voice) if voice else ()),
-            *("-filter_complex", graph, "-map", "[picture]", "-map", "[sound]"),
-            *encoder_arguments(spec.fps, _key_frames(spec)),
-            *("-c:a", "pcm_s16le", "-ar", str(SAMPLE_RATE), "-map_chapters", "-1"),
-            *BITEXACT,
-            *("-f", "mov", f"file:{path}"),
-        ]
-    )
+    footage = await asyncio.to_thread(read_footage, clip)
+    baked = path.with_name(f"{path.name}.cube")
+    try:
+        table = await asyncio.to_thread(_bake, spec.look, lut, baked)
+        sound = _sound(facts, spoken, voice_s, spec, footage.lead_s)
+        graph = ";".join([_picture(footage, spec, table), *sound])
+        await run_ffmpeg(_arguments(clip, voice, path, graph, spec), _patience_s(footage, spec))
+    except MediaToolFailed:
+        await asyncio.to_thread(verify, clip, Kind.VIDEO, _UNBOUNDED)
+        raise
+    finally:
+        baked.unlink(missing_ok=True)
+    await asyncio.to_thread(_check, path, spec)
+
+
+def _bake(look: Look, lut: Path | None, path: Path) -> LutFile | None:
+    """Check the LUT and write it at its strength, if the look has one."""
+    if not uses_lut(look):
+        return None
+    if lut is None:
+        raise BadInput("look.lut", "the file of the LUT is missing", "Upload the .cube again")
+    return write_cube(read_cube(lut), path, 1.0 if look.lut_strength is None else look.lut_strength)
+
+
+def _arguments(
+    clip: Path, voice: Path | None, path: Path, graph: str, spec: ConformSpec
+) -> list[str]:
+    return [
+        *input_arguments(clip),
+        *(input_arguments(voice) if voice else ()),
+        *("-filter_complex", graph, "-map", "[picture]", "-map", "[sound]"),
+        *encoder_arguments(spec.fps, _key_frames(spec)),
+        *("-c:a", "pcm_s16le", "-ar", str(SAMPLE_RATE), "-map_chapters", "-1"),
+        *BITEXACT,
+        *("-f", "mov", f"file:{path}"),
+    ]
+
+
+def _patience_s(footage: Footage, spec: ConformSpec) -> float:
+    """How long ffmpeg may take, in seconds: frames drawn from motion take 0.33 s a megapixel."""
+    slow = spec.look.rate == "motion" and draws_between(spec.look, footage.rate, spec.fps)
+    megapixels = spec.frames * spec.width * spec.height / 1e6
+    return _PATIENCE_S + (_MOTION_S * megapixels if slow else 0)
+
+
+def _check(path: Path, spec: ConformSpec) -> None:
+    # ffmpeg begins its filters anew when a picture changes, and they count from 0 again.
+    with open_media(path) as piece:
+        frames = sum(stream.frames for stream in piece.streams.video)
+    if frames != spec.frames:
+        raise BadMedia(
+            "the clip changes its size or format midway: convert it to a single one "
+            f"({frames} frames came of it, {spec.frames} were wanted)"
+        )
 
 
 def _key_frames(spec: ConformSpec) -> list[int]:
@@ -82,38 +141,59 @@ def _sound_s(path: Path) -> float:
         raise BadMedia(f"the voice is damaged: {error.strerror}") from None
 
 
-def _matrix(clip: Path) -> str:
-    """The colour matrix to read the clip with: ffmpeg takes untagged HD for BT.601, wrongly."""
-    with open_media(clip) as media:
-        context = media.streams.video[0].codec_context
-        untagged = context.colorspace == _UNTAGGED
-        is_yuv = (context.pix_fmt or "").startswith("yuv")
-        return "bt709" if untagged and is_yuv and context.height >= _HD_LINES else "auto"
-
-
-def _picture(matrix: str, spec: ConformSpec) -> str:
-    size = f"{spec.width}:{spec.height}"
-    fit = "force_original_aspect_ratio=decrease:force_divisible_by=2:reset_sar=1:flags=bicubic"
-    colour = f"in_color_matrix={matrix}:out_color_matrix=bt709:out_range=tv"
+def _picture(footage: Footage, spec: ConformSpec, lut: LutFile | None) -> str:
+    look, size = spec.look, f"{spec.width}:{spec.height}"
     return ",".join(
         [
-            f"[0:v:0]fps={spec.fps}:start_time=0",
-            f"scale={size}:{fit}:{colour}",
+            "[0:v:0]setpts=PTS-STARTPTS",
+            *progressive(footage),
+            f"fps={_steady(footage, spec)}:start_time=0",
+            *_scaled(footage, spec, lut),
+            *retimed(look, footage.rate, spec.fps),
             f"pad={size}:(ow-iw)/2:(oh-ih)/2",
-            TAGGED,
             "setsar=1",
             "tpad=stop=-1:stop_mode=clone",
-            f"trim=end_frame={spec.frames}[picture]",
+            f"trim=end_frame={spec.frames}",
+            *finish(look, spec.width, spec.height),
+            f"{TAGGED}[picture]",
         ]
     )
 
 
+def _steady(footage: Footage, spec: ConformSpec) -> Fraction:
+    """The rate to be steady at: what draws new frames wants the clip's own."""
+    draws = draws_between(spec.look, footage.rate, spec.fps)
+    return footage.rate if draws else spec.fps
+
+
+def _scaled(footage: Footage, spec: ConformSpec, lut: LutFile | None) -> list[str]:
+    """The filters that fit the picture into the frame, and through 16-bit RGB if need be."""
+    # At least 2 pixels, whatever the shape: ffmpeg's own fitting makes them none.
+    wide = f"2*max(1,round(min({spec.width},{spec.height}*dar)/2))"
+    high = f"2*max(1,round(min({spec.height},{spec.width}/dar)/2))"
+    flags = f"flags={scaler(spec.look)}"
+    fit = f"scale=w='{wide}':h='{high}':in_color_matrix={footage.matrix}:{flags}"
+    out = "out_color_matrix=bt709:out_range=tv"
+    if not needs_rgb(footage) and not is_graded(spec.look):
+        return [f"{fit}:{out}", "format=yuv420p"]
+    deep = "gbrap16le" if footage.see_through else "gbrp16le"
+    graded = [*plain(footage), *grade(spec.look, lut)]
+    exact = "+accurate_rnd+full_chroma_int"
+    back = f"scale={out}:{flags}{exact}"
+    return [f"{fit}{exact}", f"format={deep}", *graded, back, "format=yuv420p"]
+
+
 def _sound(
-    facts: MediaFacts, spoken: MediaFacts | None, voice_s: float, spec: ConformSpec
+    facts: MediaFacts,
+    spoken: MediaFacts | None,
+    voice_s: float,
+    spec: ConformSpec,
+    lead_s: Fraction,
 ) -> list[str]:
     samples = samples_at(spec.frames, spec.fps)
     exact = f"apad=whole_len={samples},atrim=end_sample={samples}"
-    own = f"[0:a:0]{_stereo(facts)}" if facts.audio_codec else f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
+    kept = f"[0:a:0]asetpts=PTS-{float(lead_s):.6f}/TB,{_stereo(facts)}"
+    own = kept if facts.audio_codec else f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
     if not spoken:
         return [f"{own},{exact}[sound]"]
     shot_s = samples / SAMPLE_RATE

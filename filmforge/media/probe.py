@@ -19,10 +19,11 @@ from PIL import Image
 from filmforge.domain import Kind
 from filmforge.errors import BadMedia
 from filmforge.fields import Frozen
-from filmforge.media.sniff import open_media, sniff
+from filmforge.media.sniff import MAX_PIXELS, open_media, sniff
 
 _WHOLE_S = 4.0
 _TAIL_S = 1.0
+_MOST_BROKEN = 0.1
 _BROKEN_PICTURE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
@@ -39,7 +40,7 @@ class Limits(Frozen):
     """
 
     max_bytes: int = 2_000_000_000
-    max_pixels: int = 64_000_000
+    max_pixels: int = MAX_PIXELS
     max_duration_s: float = 600.0
     whole_audio_s: float = 180.0
     decode_s: float = 60.0
@@ -188,7 +189,9 @@ def _subtype(media_type: str, kind: Kind) -> str:
 def _duration_s(media: InputContainer) -> float:
     """The duration a file declares; files written as a stream declare none and are measured."""
     if media.duration:
-        return float(media.duration * _TICK)
+        # Matroska counts from 0, also when its first picture comes later.
+        late = max(0, media.start_time or 0) if "matroska" in media.format.name else 0
+        return float((media.duration - late) * _TICK)
     return max((_end_s(packet) for packet in media.demux()), default=0.0)
 
 
@@ -220,7 +223,7 @@ def _check_decodes(path: Path, facts: MediaFacts, limits: Limits) -> None:
 
 def _check_end(facts: MediaFacts, end_s: float) -> None:
     duration_s = facts.duration_s or 0.0
-    slack_s = max(0.5, float(2 / facts.fps) if facts.fps else 0.0)
+    slack_s = max(0.1, min(0.5, duration_s / 4), float(2 / facts.fps) if facts.fps else 0.0)
     # MP3 and ADTS declare no length: what is known of it is a guess from the bit rate.
     guessed = facts.media_type in ("audio/mpeg", "audio/aac")
     if end_s < duration_s - slack_s and not guessed:
@@ -230,15 +233,19 @@ def _check_end(facts: MediaFacts, end_s: float) -> None:
 def _decode(media: InputContainer, kind: Kind, until_s: float | None, deadline: float) -> float:
     """Decode from where the file stands; returns when the last packet ends, in seconds."""
     judged = _video(media) if kind is Kind.VIDEO else _audio(media)
-    end_s, frames = 0.0, 0
+    end_s, frames, broken = 0.0, 0, 0
     for packet in _packets(media, deadline):
         end_s = max(end_s, _end_s(packet))
         if packet.stream is judged:
-            frames += len(packet.decode())
+            decoded = packet.decode()
+            frames += len(decoded)
+            broken += sum(frame.is_corrupt for frame in decoded)
         if until_s is not None and end_s >= until_s:
             break
     if not frames:
         raise BadMedia(f"no {kind.value} can be decoded from the file")
+    if broken > frames * _MOST_BROKEN:
+        raise BadMedia(f"the file is damaged: {broken} of {frames} frames cannot be decoded whole")
     return end_s
 
 

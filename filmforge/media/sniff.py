@@ -1,7 +1,8 @@
 """Tell what a file is by its first bytes, and open it as that and nothing else.
 
 Names are never trusted, and a format that makes ffmpeg open other files or addresses (playlists,
-concat lists, SDP) is not in the table, so it can't be opened at all.
+concat lists, SDP) is not in the table, so it can't be opened at all. A QuickTime file may point
+to its data in another file: it is read as if it didn't.
 """
 
 from pathlib import Path
@@ -12,11 +13,14 @@ from av.container import InputContainer
 
 from filmforge.errors import BadMedia
 
+MAX_PIXELS = 64_000_000
+
 _HEAD_BYTES = 64
 _ACCEPTED = (
     "Accepted are PNG, JPEG and WebP pictures; MP4, MOV, WebM and Matroska films; "
     "WAV, MP3, FLAC, Ogg, M4A and AAC sound."
 )
+_DECODING = {"max_pixels": str(MAX_PIXELS)}
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
 
@@ -40,23 +44,37 @@ def sniff(path: Path) -> Content:
 
 
 def open_media(path: Path) -> InputContainer:
-    """Open a film or sound with PyAV: the sniffed format only, local files only."""
+    """Open a film or sound with PyAV: the sniffed format, this file, pictures within bounds."""
     demuxer = _demuxer(path)
     try:
-        return av.open(
+        media = av.open(
             f"file:{path}",
             "r",
             format=demuxer,
-            container_options={"protocol_whitelist": "file"},
+            container_options=_opening(demuxer),
+            options=_DECODING,
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
         raise BadMedia(f"the file cannot be opened as {demuxer}: {error.strerror}") from None
+    for stream in media.streams.video:
+        if stream.codec_context:
+            stream.codec_context.options = _DECODING
+    return media
 
 
 def input_arguments(path: Path) -> list[str]:
-    """The ffmpeg arguments that open a film or sound: sniffed format only, local files only."""
-    return ["-protocol_whitelist", "file", "-f", _demuxer(path), "-i", f"file:{path}"]
+    """The ffmpeg arguments that open a film or sound, under the same bounds as `open_media`."""
+    demuxer = _demuxer(path)
+    bounds = (_opening(demuxer) | _DECODING).items()
+    given = [word for name, value in bounds for word in (f"-{name}", value)]
+    return [*given, "-f", demuxer, "-i", f"file:{path}"]
+
+
+def _opening(demuxer: str) -> dict[str, str]:
+    # What ffmpeg does by itself, said so that no build or later release does otherwise.
+    inside = {"enable_drefs": "0", "use_absolute_path": "0"} if demuxer == "mov" else {}
+    return {"protocol_whitelist": "file", "format_whitelist": demuxer, **inside}
 
 
 def _demuxer(path: Path) -> str:
