@@ -1,6 +1,6 @@
 """The score of a cut: where each shot's own sound and its line lie on the sample clock."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate
 
@@ -9,19 +9,14 @@ from opentimelineio.schema import Clip, Timeline
 from filmforge.cut.layout import Slot, film_frames
 from filmforge.cut.timeline import DIALOGUE, digest_of, rate_of, slots_of, track_of
 from filmforge.media.score import Ducking, Entry, Score
-from filmforge.media.wav import SAMPLE_RATE
+from filmforge.media.soundtrack import SAMPLE_RATE, samples_at
 
 # A line that its shot is too short for fades out with it.
 _CUT_SHORT_S = Fraction(1, 10)
 
 
-def samples_at(frame: int, fps: Fraction) -> int:
-    """Samples that have passed when a frame begins, to the nearest one."""
-    return round(frame * SAMPLE_RATE / fps)
-
-
-def score_of(timeline: Timeline, pieces: Mapping[str, str], ducking: Ducking) -> Score:
-    """The score of a film; `pieces` has the digest of each shot's conformed piece.
+def score_of(timeline: Timeline, pieces: Sequence[str], ducking: Ducking) -> Score:
+    """The score of a film; `pieces` are the digests of its conformed shots, in order.
 
     A shot's own sound changes with its picture: at equal power where two shots overlap, and into
     silence where one goes to a colour.
@@ -31,15 +26,13 @@ def score_of(timeline: Timeline, pieces: Mapping[str, str], ducking: Ducking) ->
     return Score.of(entries, samples_at(film_frames(slots), fps), ducking)
 
 
-def _own_sounds(
-    slots: Sequence[Slot], pieces: Mapping[str, str], fps: Fraction
-) -> Iterator[Entry]:
+def _own_sounds(slots: Sequence[Slot], pieces: Sequence[str], fps: Fraction) -> Iterator[Entry]:
     starts = accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
-    for slot, start in zip(slots, starts, strict=False):
+    for slot, piece, start in zip(slots, pieces, starts, strict=False):
         begin, end = samples_at(start, fps), samples_at(start + slot.frames, fps)
         yield Entry(
             role="production",
-            source=pieces[slot.shot_id],
+            source=piece,
             start=begin,
             length=end - begin,
             fade_in=samples_at(start + slot.head, fps) - begin,

@@ -31,8 +31,7 @@ OTHER = "Custom_Transition"
 class Picked(Frozen):
     """A shot in the cut, with the takes it is made from.
 
-    `clip_frames` is how many frames its clip has; `voice_at` is the film's frame at which its
-    line begins, `voice_frames` how long it is heard.
+    `clip_frames` is how many frames its clip has, `voice_frames` how many its line lasts.
     """
 
     shot: Shot
@@ -54,7 +53,10 @@ class Heading(Frozen):
 
 
 def timeline_of(heading: Heading, picked: Sequence[Picked], voice_lead: int) -> Timeline:
-    """The timeline of these shots in this order; lines begin `voice_lead` frames into a shot."""
+    """The timeline of these shots in this order.
+
+    Lines begin `voice_lead` frames into a shot, or with it where they would not fit otherwise.
+    """
     timeline = Timeline(heading.title or heading.film_id)
     about = {**heading.model_dump(mode="json", exclude={"title"}), "edition": EDITION}
     timeline.metadata[OURS] = {**about, "fps": str(heading.fps)}
@@ -80,12 +82,9 @@ def slots_of(timeline: Timeline) -> list[Slot]:
     ]
 
 
-def media_of(timeline: Timeline, name: str) -> dict[str, str]:
-    """The digest of each shot's asset on one track, by the shot's id."""
-    return {
-        str(clip.metadata[OURS]["shot_id"]): digest_of(clip)
-        for clip in track_of(timeline, name).find_clips()
-    }
+def media_of(timeline: Timeline, name: str) -> list[str]:
+    """The digest of what each clip of a track shows, in order."""
+    return [digest_of(clip) for clip in track_of(timeline, name).find_clips()]
 
 
 def digest_of(clip: Clip) -> str:
@@ -133,8 +132,8 @@ def _dialogue(picked: Sequence[Picked], rate: float, lead: int) -> Track:
     track = Track(DIALOGUE, kind=otio.schema.TrackKind.Audio)
     filled = start = 0
     for each in picked:
-        at = start + lead
-        length = min(each.voice_frames, each.slot.frames - lead)
+        at = start + (lead if lead + each.voice_frames <= each.slot.frames else 0)
+        length = min(each.voice_frames, each.slot.frames)
         if Kind.AUDIO in each.takes and length > 0:
             take = each.takes[Kind.AUDIO]
             if at > filled:

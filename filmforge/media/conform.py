@@ -1,4 +1,4 @@
-"""Turn any clip and voice into one piece of the film: same codec, clock and loudness layout."""
+"""Turn any clip into one piece of the film: same codec, same clock, same layout of sound."""
 
 import asyncio
 from fractions import Fraction
@@ -29,10 +29,6 @@ from filmforge.media.probe import Limits, MediaFacts, probe, verify
 from filmforge.media.sniff import input_arguments, open_media
 from filmforge.media.soundtrack import SAMPLE_RATE, samples_at
 
-VOICE_LEAD_S = 0.25
-DUCKED_DB = -8
-_RAMP_S = 0.15
-_FADE_S = 0.1
 _PATIENCE_S = 600.0
 _MOTION_S = 1.5
 _UNBOUNDED = Limits(max_bytes=2**62, max_duration_s=1e12)
@@ -41,7 +37,8 @@ _UNBOUNDED = Limits(max_bytes=2**62, max_duration_s=1e12)
 class ConformSpec(Frozen):
     """What a piece is to be.
 
-    `width` and `height` in pixels; `frames` is its exact length; key frames are forced where the
+    `width` and `height` in pixels; it shows the clip from frame `start_frames` on and has exactly
+    `frames`; key frames are forced where the
     transition before it ends (`head_frames`) and the one after it begins (`tail_frames` before
     its end).
     """
@@ -49,34 +46,29 @@ class ConformSpec(Frozen):
     width: Pixels
     height: Pixels
     fps: Fraction
+    start_frames: Annotated[int, Field(ge=0)] = 0
     frames: Annotated[int, Field(ge=1)]
     head_frames: Annotated[int, Field(ge=0)] = 0
     tail_frames: Annotated[int, Field(ge=0)] = 0
     look: Look = Look()
 
 
-async def conform(
-    clip: Path, voice: Path | None, path: Path, spec: ConformSpec, lut: Path | None = None
-) -> None:
+async def conform(clip: Path, path: Path, spec: ConformSpec, lut: Path | None = None) -> None:
     """Write a .mov of exactly `spec.frames` frames and as much 48 kHz stereo PCM.
 
     The picture is scaled, graded and letterboxed, its last frame held or its end cut; it begins
-    with the clip's first picture. The voice lies over the clip's own sound, which is lowered by
-    8 dB under it. `lut` is the file that `spec.look.lut` names. Raises BadInput, BadMedia and
+    with the clip's first picture. `lut` is the file that `spec.look.lut` names. Raises BadInput, BadMedia and
     MediaToolFailed; what is at `path` after a failure is of no use.
     """
     facts = await asyncio.to_thread(probe, clip)
     if facts.video_codec is None:
         raise BadMedia(f"the clip holds no picture ({facts.media_type})")
-    spoken = await asyncio.to_thread(probe, voice) if voice else None
-    voice_s = await asyncio.to_thread(_sound_s, voice) if voice else 0.0
     footage = await asyncio.to_thread(read_footage, clip)
     baked = path.with_name(f"{path.name}.cube")
     try:
         table = await asyncio.to_thread(_bake, spec.look, lut, baked)
-        sound = _sound(facts, spoken, voice_s, spec, footage.lead_s)
-        graph = ";".join([_picture(footage, spec, table), *sound])
-        await run_ffmpeg(_arguments(clip, voice, path, graph, spec), _patience_s(footage, spec))
+        graph = f"{_picture(footage, spec, table)};{_sound(facts, spec, footage.lead_s)}"
+        await run_ffmpeg(_arguments(clip, path, graph, spec), _patience_s(footage, spec))
     except MediaToolFailed:
         await asyncio.to_thread(verify, clip, Kind.VIDEO, _UNBOUNDED)
         raise
@@ -94,12 +86,9 @@ def _bake(look: Look, lut: Path | None, path: Path) -> LutFile | None:
     return write_cube(read_cube(lut), path, 1.0 if look.lut_strength is None else look.lut_strength)
 
 
-def _arguments(
-    clip: Path, voice: Path | None, path: Path, graph: str, spec: ConformSpec
-) -> list[str]:
+def _arguments(clip: Path, path: Path, graph: str, spec: ConformSpec) -> list[str]:
     return [
         *input_arguments(clip),
-        *(input_arguments(voice) if voice else ()),
         *("-filter_complex", graph, "-map", "[picture]", "-map", "[sound]"),
         *encoder_arguments(spec.fps, _key_frames(spec)),
         *("-c:a", "pcm_s16le", "-ar", str(SAMPLE_RATE), "-map_chapters", "-1"),
@@ -130,17 +119,6 @@ def _key_frames(spec: ConformSpec) -> list[int]:
     return [0, spec.head_frames, max(0, spec.frames - spec.tail_frames)]
 
 
-def _sound_s(path: Path) -> float:
-    """Decode a sound to know its true length, which compressed files only guess at."""
-    try:
-        with open_media(path) as media:
-            if not media.streams.audio:
-                raise BadMedia("the voice holds no sound")
-            return sum(frame.samples / frame.sample_rate for frame in media.decode(audio=0))
-    except av.FFmpegError as error:
-        raise BadMedia(f"the voice is damaged: {error.strerror}") from None
-
-
 def _picture(footage: Footage, spec: ConformSpec, lut: LutFile | None) -> str:
     look, size = spec.look, f"{spec.width}:{spec.height}"
     return ",".join(
@@ -153,7 +131,8 @@ def _picture(footage: Footage, spec: ConformSpec, lut: LutFile | None) -> str:
             f"pad={size}:(ow-iw)/2:(oh-ih)/2",
             "setsar=1",
             "tpad=stop=-1:stop_mode=clone",
-            f"trim=end_frame={spec.frames}",
+            f"trim=start_frame={spec.start_frames}:end_frame={spec.start_frames + spec.frames}",
+            "setpts=PTS-STARTPTS",
             *finish(look, spec.width, spec.height),
             f"{TAGGED}[picture]",
         ]
@@ -183,28 +162,14 @@ def _scaled(footage: Footage, spec: ConformSpec, lut: LutFile | None) -> list[st
     return [f"{fit}{exact}", f"format={deep}", *graded, back, "format=yuv420p"]
 
 
-def _sound(
-    facts: MediaFacts,
-    spoken: MediaFacts | None,
-    voice_s: float,
-    spec: ConformSpec,
-    lead_s: Fraction,
-) -> list[str]:
-    samples = samples_at(spec.frames, spec.fps)
-    exact = f"apad=whole_len={samples},atrim=end_sample={samples}"
+def _sound(facts: MediaFacts, spec: ConformSpec, lead_s: Fraction) -> str:
+    """The clip's own sound, or silence; it stays in step with the picture."""
+    first = samples_at(spec.start_frames, spec.fps)
+    last = samples_at(spec.start_frames + spec.frames, spec.fps)
     kept = f"[0:a:0]asetpts=PTS-{float(lead_s):.6f}/TB,{_stereo(facts)}"
     own = kept if facts.audio_codec else f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
-    if not spoken:
-        return [f"{own},{exact}[sound]"]
-    shot_s = samples / SAMPLE_RATE
-    start_s = VOICE_LEAD_S if VOICE_LEAD_S + voice_s <= shot_s else 0.0
-    return [
-        f"{own},{exact},{_ducked(start_s, min(start_s + voice_s, shot_s))}[own]",
-        f"[1:a:0]{_stereo(spoken)},{_fitted(voice_s, shot_s)},"
-        f"adelay={round(start_s * 1000)}:all=1[voice]",
-        f"[own][voice]amix=inputs=2:duration=longest:normalize=0,"
-        f"alimiter=limit=0.97:level=0:latency=1,{exact}[sound]",
-    ]
+    cut = f"atrim=start_sample={first}:end_sample={last},asetpts=PTS-STARTPTS"
+    return f"{own},apad=whole_len={last},{cut}[sound]"
 
 
 def _stereo(facts: MediaFacts) -> str:
@@ -212,17 +177,3 @@ def _stereo(facts: MediaFacts) -> str:
     both = "pan=stereo|c0=c0|c1=c0," if facts.channels == 1 else ""
     resampled = f"aresample={SAMPLE_RATE}:async=1:first_pts=0"
     return f"{both}{resampled},aformat=fltp:channel_layouts=stereo"
-
-
-def _ducked(start_s: float, end_s: float) -> str:
-    depth = 1 - 10 ** (DUCKED_DB / 20)
-    inside = f"min((t-{start_s - _RAMP_S:.4f})/{_RAMP_S},({end_s + _RAMP_S:.4f}-t)/{_RAMP_S})"
-    # Small frames, because the volume moves once a frame.
-    return f"asetnsamples=n=240:p=0,volume=eval=frame:volume='1-{depth:.6f}*clip({inside},0,1)'"
-
-
-def _fitted(voice_s: float, shot_s: float) -> str:
-    if voice_s <= shot_s:
-        return "anull"
-    fade_s = min(_FADE_S, shot_s / 2)
-    return f"atrim=end={shot_s:.6f},afade=t=out:st={shot_s - fade_s:.6f}:d={fade_s:.6f}"

@@ -43,14 +43,15 @@ def test_a_line_that_is_too_long_ends_with_its_shot() -> None:
     shots = [shot("a", "1", dialogue="Long.")]
     timeline = timeline_of(heading(FPS), picked(shots, lay_out(shots, FPS), voice_frames=99), 6)
     (line,) = timeline.tracks[1].find_clips()
-    assert int(line.source_range.duration.value) == 18
+    assert int(line.source_range.duration.value) == 24
+    assert int(timeline.tracks[1].range_of_child(line).start_time.value) == 0
 
 
 def test_what_is_shown_and_heard_is_named_by_its_digest() -> None:
     shots = [shot("a", "2"), shot("b", "2")]
     timeline = timeline_of(heading(FPS), picked(shots, lay_out(shots, FPS), voice_frames=9), 6)
-    assert media_of(timeline, PICTURE)["b"] == take(1, Kind.VIDEO).digest
-    assert media_of(timeline, DIALOGUE)["a"] == take(0, Kind.AUDIO).digest
+    assert media_of(timeline, PICTURE)[1] == take(1, Kind.VIDEO).digest
+    assert media_of(timeline, DIALOGUE)[0] == take(0, Kind.AUDIO).digest
 
 
 @pytest.mark.parametrize(

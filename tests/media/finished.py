@@ -27,16 +27,21 @@ async def make_film(
     fps: Fraction = NTSC_FILM,
     frames: int = 48,
     sound: bool = True,
+    longer: int = 0,
 ) -> Path:
-    """Write a film as the assembly does; a tone begins exactly with frame 12."""
+    """Write a film as the assembly does; a tone begins exactly with frame 12.
+
+    Its sound is as long as its picture, or as many samples `longer`.
+    """
     beep_s = float(BEEP_FRAME / fps)
     tone = f"aevalsrc='gte(t,{beep_s:.9f})*0.4*sin(2*PI*1000*(t-{beep_s:.9f}))':s=48000:c=stereo"
-    samples = round(frames * 48_000 / fps)
+    ends = f"trim=end_frame={frames}"
+    samples = round(frames * 48_000 / fps) + longer
     heard = ["-f", "lavfi", "-i", f"{tone},atrim=end_sample={samples}"] if sound else []
     await run_ffmpeg(
         [
-            *("-f", "lavfi", "-i", f"color=black:s={size}:r={fps},{picture},{TAGGED}"),
-            *(*heard, "-frames:v", str(frames), *encoder_arguments(fps)),
+            *("-f", "lavfi", "-i", f"color=black:s={size}:r={fps},{ends},{picture},{TAGGED}"),
+            *(*heard, *encoder_arguments(fps)),
             *("-c:a", "aac", "-b:a", "192k", *BITEXACT, "-movflags", "+faststart", str(path)),
         ]
     )

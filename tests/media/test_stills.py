@@ -73,7 +73,7 @@ async def test_the_most_telling_frame_is_neither_black_nor_plain(tmp_path: Path)
 async def test_a_dark_frame_with_noise_is_left_for_a_plain_one_that_can_be_seen(
     tmp_path: Path,
 ) -> None:
-    picture = "geq=lum='if(lt(N,6),16+mod(X*7+Y*3,12),if(lt(X,64),90,100))':cb=128:cr=128"
+    picture = "geq=lum='if(lt(N,6),16+8*mod(floor(X/16),4),if(lt(X,64),90,100))':cb=128:cr=128"
     film = await make_film(tmp_path / "film.mp4", picture, frames=8)
     assert telling_frame(read_master(film)) == 6
 
