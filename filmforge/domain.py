@@ -32,6 +32,7 @@ from filmforge.fields import (
     plain_text,
 )
 from filmforge.money import Money
+from filmforge.sound import Sound
 from filmforge.transition import CUT, GivenTransition, Trim
 
 MAX_SHOTS = 5_000
@@ -160,6 +161,7 @@ class Brief(Frozen):
     transition: GivenTransition = CUT
     opening: GivenTransition = CUT
     trim: dict[Identifier, Trim] = {}
+    sound: Sound = Sound()
     stop_after: Stage = Stage.FILM
     callback_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
@@ -260,7 +262,7 @@ class Direction(Frozen):
 class Ingredient(Frozen):
     """An asset that a request is made from: the frame of a clip, the pieces of a film."""
 
-    role: Literal["frame", "clip", "voice", "piece", "leaving", "coming", "passage"]
+    role: Literal["frame", "clip", "voice", "piece", "sound"]
     digest: Digest
 
 

@@ -176,13 +176,13 @@ class DuckingDb(Frozen):
 class Sound(Frozen):
     """The sound of a film besides its dialogue and what its clips bring.
 
-    `loudness` is "web" (-16 LUFS), "broadcast" (-23 LUFS) or a number of LUFS; `stems` asks for
-    dialogue, effects and music as files of their own.
+    `loudness` is "web" (-16 LUFS), "broadcast" (-23 LUFS), a number of LUFS, or null for a sound
+    that stays as it was mixed; `stems` asks for dialogue, effects and music as files of their own.
     """
 
     music: Annotated[tuple[MusicCue, ...], Field(max_length=MAX_CUES)] = ()
     ambience: Annotated[tuple[AmbienceCue, ...], Field(max_length=MAX_CUES)] = ()
     effects: Annotated[tuple[EffectCue, ...], Field(max_length=MAX_CUES)] = ()
     ducking_db: DuckingDb = DuckingDb()
-    loudness: Target = "web"
+    loudness: Target | None = "web"
     stems: bool = False

@@ -37,6 +37,11 @@ class Passage(Frozen):
     coming: int | None = None
     colour: Colour | None = None
 
+    @property
+    def shots(self) -> list[int]:
+        """The shots it is drawn from, in order."""
+        return [shot for shot in (self.leaving, self.coming) if shot is not None]
+
 
 def reel_of(slots: Sequence[Slot]) -> list[Copied | Passage]:
     """The whole film in order; no frame of a shot is shown twice or left out."""

@@ -23,8 +23,8 @@ from pydantic import Field, model_validator
 from filmforge.errors import BadInput, BadMedia, MediaToolFailed
 from filmforge.fields import Frozen
 from filmforge.media.listen import BLOCK, Samples, SoundReader
+from filmforge.media.sample_clock import SAMPLE_RATE
 from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, film_frames
-from filmforge.media.soundtrack import SAMPLE_RATE
 
 # Noise substitution and intensity stereo lose more than they save at this rate, and twoloop takes
 # three times as long; the band ends where that of 192 kbit/s does.

@@ -1,36 +1,25 @@
-"""Join the runs of a film: their pictures are copied, their sound is mixed and encoded."""
+"""Join the runs of a film: pictures and sound are copied, packet by packet."""
 
 import asyncio
 import heapq
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated
 
 import av
-from av.audio.stream import AudioStream
-from av.packet import Packet
 from av.video.stream import VideoStream
 from pydantic import Field
 
 from filmforge.errors import BadInput, BadMedia, MediaToolFailed
 from filmforge.fields import Frozen
+from filmforge.media.aac import AnyPacket, EncodedSpan, Timed, add_sound, timed_sound
 from filmforge.media.picture import frame_ticks, timescale
+from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
 from filmforge.media.sniff import open_media
-from filmforge.media.soundtrack import SAMPLE_RATE, Samples, Stretch, soundtrack
-
-_AUDIO_BITS_S = 192_000
-_AT_ONCE = min(4, os.cpu_count() or 1)
-# Crossfades are drawn side by side, so one thread for each is enough.
-_ONE_THREAD = ("-threads", "1")
-
-# Quoted, because PyAV's packet is generic to the type checker only.
-AnyPacket: TypeAlias = "Packet[Any]"
-Timed: TypeAlias = tuple[Fraction, list[AnyPacket]]
 
 
 class Run(Frozen):
@@ -43,7 +32,7 @@ class Run(Frozen):
 
 
 async def assemble(
-    runs: Sequence[Run], stretches: Sequence[Stretch], path: Path, fps: Fraction
+    runs: Sequence[Run], spans: Sequence[EncodedSpan], path: Path, fps: Fraction
 ) -> None:
     """Write the film as MP4: H.264 copied from the runs, AAC 48 kHz stereo, index in front.
 
@@ -54,18 +43,18 @@ async def assemble(
         raise BadInput("shots", "there are none", "Keep at least one shot.")
     partial = path.with_name(f"{path.name}.part")
     try:
-        await _in_thread(partial, runs, stretches, fps)
+        await _in_thread(partial, runs, spans, fps)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 async def _in_thread(
-    path: Path, runs: Sequence[Run], stretches: Sequence[Stretch], fps: Fraction
+    path: Path, runs: Sequence[Run], spans: Sequence[EncodedSpan], fps: Fraction
 ) -> None:
     """Mux in a thread, which is told to stop and waited for when this is cancelled."""
     stop = Event()
-    work = asyncio.ensure_future(asyncio.to_thread(_mux, path, runs, stretches, fps, stop))
+    work = asyncio.ensure_future(asyncio.to_thread(_mux, path, runs, spans, fps, stop))
     try:
         await asyncio.shield(work)
     except av.FFmpegError as error:
@@ -78,12 +67,14 @@ async def _in_thread(
 
 
 def _mux(
-    path: Path, runs: Sequence[Run], stretches: Sequence[Stretch], fps: Fraction, stop: Event
+    path: Path, runs: Sequence[Run], spans: Sequence[EncodedSpan], fps: Fraction, stop: Event
 ) -> None:
     options = {
         "movflags": "+faststart",
         "video_track_timescale": str(timescale(fps)),
         "fflags": "+bitexact",
+        # Edit lists count in this: the sound ends at its very sample, not at a millisecond.
+        "movie_timescale": str(SAMPLE_RATE),
     }
     with (
         av.open(f"file:{path}", "w", format="mp4", container_options=options) as film,
@@ -93,13 +84,11 @@ def _mux(
         if source.average_rate != fps:
             raise BadMedia(f"{runs[0].path.name} runs at {source.average_rate} fps, not {fps}")
         picture = film.add_stream_from_template(source)
-        sound = film.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
-        assert isinstance(sound, AudioStream)
-        sound.bit_rate = _AUDIO_BITS_S
-        sound.codec_context.flags |= av.codec.context.Flags.bitexact
+        sound = add_sound(film)
+        length = samples_at(sum(run.stop - run.start for run in runs), fps)
         packets = heapq.merge(
             _timed_picture(picture, runs, fps),
-            _timed_sound(sound, soundtrack(stretches, fps)),
+            timed_sound(sound, spans, length),
             key=lambda timed: timed[0],
         )
         for _, batch in packets:
@@ -135,17 +124,3 @@ def _copied(run: Run, stream: VideoStream) -> Iterator[AnyPacket]:
                 raise BadMedia(f"{run.path.name} has no key frame {run.start}: conform it again")
             if position >= run.start:
                 yield packet
-
-
-def _timed_sound(stream: AudioStream, blocks: Iterator[Samples]) -> Iterator[Timed]:
-    """The sound, encoded block by block, with the second at which each block begins."""
-    position = 0
-    for block in blocks:
-        if not len(block):
-            continue
-        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="stereo")
-        frame.sample_rate, frame.pts = SAMPLE_RATE, position
-        frame.time_base = Fraction(1, SAMPLE_RATE)
-        yield Fraction(position, SAMPLE_RATE), list(stream.encode(frame))
-        position += len(block)
-    yield Fraction(position, SAMPLE_RATE), list(stream.encode(None))

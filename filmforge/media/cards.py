@@ -11,7 +11,7 @@ from filmforge.media.conform import ConformSpec
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.fonts import Lettering, choose_fonts
 from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments
-from filmforge.media.soundtrack import SAMPLE_RATE, samples_at
+from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
 from filmforge.media.typeset import Event, Style, drawing_filter, drawing_rate, marked_up, script
 from filmforge.media.wrapping import WORD, Piece, filled, joined, pieces
 from filmforge.subtitles import Card

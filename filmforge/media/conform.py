@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-import av
 from pydantic import Field
 
 from filmforge.domain import Kind
@@ -26,8 +25,8 @@ from filmforge.media.look import (
 from filmforge.media.lut import LutFile, read_cube, write_cube
 from filmforge.media.picture import BITEXACT, TAGGED, encoder_arguments
 from filmforge.media.probe import Limits, MediaFacts, probe, verify
+from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
 from filmforge.media.sniff import input_arguments, open_media
-from filmforge.media.soundtrack import SAMPLE_RATE, samples_at
 
 _PATIENCE_S = 600.0
 _MOTION_S = 1.5
@@ -57,8 +56,8 @@ async def conform(clip: Path, path: Path, spec: ConformSpec, lut: Path | None = 
     """Write a .mov of exactly `spec.frames` frames and as much 48 kHz stereo PCM.
 
     The picture is scaled, graded and letterboxed, its last frame held or its end cut; it begins
-    with the clip's first picture. `lut` is the file that `spec.look.lut` names. Raises BadInput, BadMedia and
-    MediaToolFailed; what is at `path` after a failure is of no use.
+    with the clip's first picture. `lut` is the file that `spec.look.lut` names. Raises BadInput,
+    BadMedia and MediaToolFailed; what is at `path` after a failure is of no use.
     """
     facts = await asyncio.to_thread(probe, clip)
     if facts.video_codec is None:

@@ -12,8 +12,8 @@ from filmforge.media.picture import BITEXACT, timescale
 from filmforge.media.preview import make_preview
 from filmforge.media.progress import Progress, run_with_progress
 from filmforge.media.reframe import Size, delivered_size, focus_of, reframed
+from filmforge.media.sample_clock import SAMPLE_RATE
 from filmforge.media.sniff import input_arguments
-from filmforge.media.soundtrack import SAMPLE_RATE
 from filmforge.media.stills import make_contact_sheet, make_poster
 from filmforge.media.storyboard import make_storyboard
 

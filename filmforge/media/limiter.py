@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from filmforge.media.envelope import Envelope
 from filmforge.media.listen import Samples
-from filmforge.media.soundtrack import SAMPLE_RATE
+from filmforge.media.sample_clock import SAMPLE_RATE
 
 # Longer than half a wave of 20 Hz, so that the gain rides no single wave.
 _REACH = SAMPLE_RATE * 30 // 1000

@@ -18,8 +18,8 @@ from av.stream import Discard, Stream
 from numpy.typing import NDArray
 
 from filmforge.errors import BadMedia
+from filmforge.media.sample_clock import SAMPLE_RATE
 from filmforge.media.sniff import open_media
-from filmforge.media.soundtrack import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 Blocks = Generator[Samples, None, None]

@@ -8,7 +8,7 @@ from filmforge.delivery import FilmFacts
 from filmforge.errors import BadInput, BadMedia
 from filmforge.media.probe import probe
 from filmforge.media.reframe import Size
-from filmforge.media.soundtrack import samples_at
+from filmforge.media.sample_clock import samples_at
 
 
 class Delivered(NamedTuple):

@@ -11,7 +11,7 @@ from av.filter import Graph
 
 from filmforge.fields import Frozen
 from filmforge.media.listen import Samples, SoundReader
-from filmforge.media.soundtrack import SAMPLE_RATE
+from filmforge.media.sample_clock import SAMPLE_RATE
 from filmforge.media.wav import sound_frame
 
 _TICK = Fraction(1, SAMPLE_RATE)

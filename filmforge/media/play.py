@@ -10,8 +10,8 @@ import numpy as np
 from filmforge.errors import BadMedia
 from filmforge.media.envelope import Envelope, amplitude, fade
 from filmforge.media.listen import Samples, SoundReader, sound_samples
+from filmforge.media.sample_clock import SAMPLE_RATE
 from filmforge.media.score import STEM_OF, Entry, Score, Stem
-from filmforge.media.soundtrack import SAMPLE_RATE
 
 _SLACK = SAMPLE_RATE // 10
 _SHORTEST_LOOP = SAMPLE_RATE // 2

@@ -1,108 +1,101 @@
-"""The sound of a film as one stream of samples, read piece by piece and never held whole."""
+"""The film's sound: mixed from its score, brought to a loudness, encoded in spans."""
 
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from threading import Event
 
-import numpy as np
-from numpy.typing import NDArray
-
-from filmforge.errors import BadMedia
+from filmforge.errors import MediaToolFailed
 from filmforge.fields import Frozen
-from filmforge.media.sniff import open_media
+from filmforge.media.aac import EncodedSpan, encode_span, span_spec
+from filmforge.media.loudness import Normalised, normalise
+from filmforge.media.mix import Bus, mix
+from filmforge.media.score import STEMS, Score
+from filmforge.media.sound_spans import Extract, SoundSpan, even_spans
+from filmforge.sound import Target
 
-SAMPLE_RATE = 48_000
-_BLOCK = 4_800
-_SAMPLE_BYTES = 4
-_SLACK = 2
-
-Samples = NDArray[np.int16]
-
-
-class Stretch(Frozen):
-    """One piece's place in the film: `start` and `end` in frames, overlapping its neighbours."""
-
-    path: Path
-    start: int
-    end: int
+# AAC raises peaks a little: what is delivered is to stay under -1 dBTP (EBU R128 s2).
+_ENCODED_PEAK_DBTP = -1.5
+_AT_ONCE = 2
+_MIX = "mix"
 
 
-def samples_at(frame: int, fps: Fraction) -> int:
-    """Samples that have passed when a frame begins, to the nearest one."""
-    return round(frame * SAMPLE_RATE / fps)
+class Soundtrack(Frozen):
+    """A film's sound, ready to be joined with its picture; `stems` are files by their name."""
+
+    spans: tuple[EncodedSpan, ...]
+    loudness: Normalised | None
+    stems: dict[str, Path] = {}
 
 
-def soundtrack(stretches: Sequence[Stretch], fps: Fraction) -> Iterator[Samples]:
-    """The film's sound as blocks of shape (samples, 2), at most 0.1 s each except in crossfades.
+async def render_sound(
+    score: Score,
+    files: Mapping[str, Path],
+    folder: Path,
+    target: Target | None,
+    *,
+    stems: bool = False,
+) -> Soundtrack:
+    """Mix a score, bring it to a loudness and encode it; `files` has the file of every source.
 
-    Where two pieces overlap they crossfade at equal power. Raises BadMedia for a piece that is
-    too short.
+    Without a target the loudness stays as it was mixed.
+    All it writes lies in `folder`. Raises BadMedia and MediaToolFailed; told to stop within a
+    block's time when it is cancelled.
     """
-    carried: Samples = np.zeros((0, 2), np.int16)
-    following = [samples_at(each.start, fps) for each in stretches[1:]]
-    for stretch, next_start in zip(stretches, [*following, None], strict=True):
-        start, end = samples_at(stretch.start, fps), samples_at(stretch.end, fps)
-        tail = end - (end if next_start is None else next_start)
-        with _Pcm(stretch.path) as pcm:
-            yield _crossfade(carried, pcm.take(len(carried)))
-            left = end - start - len(carried) - tail
-            while left > 0:
-                yield pcm.take(min(left, _BLOCK))
-                left -= _BLOCK
-            carried = pcm.take(tail)
+    stop = Event()
+    work = asyncio.ensure_future(
+        asyncio.to_thread(_render, score, files, folder, target, stems, stop)
+    )
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(Exception):
+            await work
+        raise
 
 
-def _crossfade(leaving: Samples, coming: Samples) -> Samples:
-    angle = (np.arange(len(leaving), dtype=np.float32) + 0.5)[:, None] / max(1, len(leaving))
-    angle *= np.pi / 2
-    mixed = np.rint(leaving * np.cos(angle) + coming * np.sin(angle))
-    louder: Samples = np.clip(mixed, -32_768, 32_767).astype(np.int16)
-    return louder
+def _render(
+    score: Score,
+    files: Mapping[str, Path],
+    folder: Path,
+    target: Target | None,
+    stems: bool,
+    stop: Event,
+) -> Soundtrack:
+    def going_on(_samples: int) -> None:
+        if stop.is_set():
+            raise MediaToolFailed("the sound was given up")
+
+    wanted: list[Bus] = ["mix", *(STEMS if stems else ())]
+    sounds = {bus: folder / f"{bus}.wav" for bus in wanted}
+    mix(score, files, sounds, going_on)
+    loudness = None
+    if target is not None:
+        loud = {bus: folder / f"{bus}.loud.wav" for bus in wanted}
+        stems_too = {sounds[bus]: loud[bus] for bus in wanted[1:]}
+        loudness = normalise(
+            sounds["mix"], loud["mix"], target, _ENCODED_PEAK_DBTP, stems_too, going_on
+        )
+        for bus in wanted:
+            loud[bus].replace(sounds[bus])
+    spans = _encode(sounds["mix"], even_spans(score.length), folder, going_on)
+    return Soundtrack(
+        spans=tuple(spans), loudness=loudness, stems={bus: sounds[bus] for bus in wanted[1:]}
+    )
 
 
-class _Pcm:
-    """The samples of one piece, taken in order."""
+def _encode(
+    sound: Path, spans: Sequence[SoundSpan], folder: Path, going_on: Callable[[int], None]
+) -> list[EncodedSpan]:
+    def one(span: SoundSpan) -> EncodedSpan:
+        start, stop = span.heard
+        spec = span_spec(span, [Extract(source=_MIX, offset=start, samples=stop - start)])
+        path = folder / f"span-{span.first:07d}.aac"
+        encode_span(spec, {_MIX: sound}, path, going_on)
+        return EncodedSpan(path=path, frames=span.frames)
 
-    def __init__(self, path: Path) -> None:
-        self._media = open_media(path)
-        if not self._media.streams.audio:
-            self._media.close()
-            raise BadMedia("the piece holds no sound: conform it again")
-        self._packets = self._media.demux(self._media.streams.audio[0])
-        self._held = bytearray()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._media.close()
-
-    def take(self, samples: int) -> Samples:
-        """The next samples, of shape (samples, 2)."""
-        wanted = samples * _SAMPLE_BYTES
-        while len(self._held) < wanted:
-            packet = next(self._packets, None)
-            if packet is None or not packet.size:
-                self._pad(wanted)
-            else:
-                self._held += bytes(packet)
-        taken = np.frombuffer(bytes(self._held[:wanted]), np.int16).reshape(-1, 2)
-        del self._held[:wanted]
-        return taken
-
-    def _pad(self, wanted: int) -> None:
-        # A piece rounds its own length, the film the place of each frame: they differ by one.
-        missing = wanted - len(self._held)
-        if missing > _SLACK * _SAMPLE_BYTES:
-            raise BadMedia(
-                f"the piece's sound is {missing // _SAMPLE_BYTES} samples too short: "
-                "conform it again"
-            )
-        self._held += bytes(missing)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(one, spans))

@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 
 from filmforge.errors import MediaToolFailed
 from filmforge.media.listen import Samples, SoundReader
-from filmforge.media.soundtrack import SAMPLE_RATE
+from filmforge.media.sample_clock import SAMPLE_RATE
 
 Write = Callable[[Samples], None]
 

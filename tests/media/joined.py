@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import accumulate
 from pathlib import Path
 
-from filmforge.cut.layout import Slot
+from filmforge.cut.layout import Slot, film_frames
 from filmforge.cut.reel import Copied, reel_of
+from filmforge.cut.scoring import own_sounds
 from filmforge.media.assemble import Run, assemble
 from filmforge.media.passage import Piece, draw_blend, draw_fade
-from filmforge.media.soundtrack import Stretch
+from filmforge.media.sample_clock import samples_at
+from filmforge.media.score import Score
+from filmforge.media.soundtrack import render_sound
 from filmforge.transition import Style
 
 
@@ -43,13 +45,10 @@ async def join(
         else:
             await draw_blend(each.look, given[0], given[1], each.frames, drawn, fps)
         runs.append(Run(path=drawn, frames=each.frames, start=0, stop=each.frames))
-    await assemble(runs, stretches(pieces, slots), path, fps)
-
-
-def stretches(pieces: Sequence[Piece], slots: Sequence[Slot]) -> list[Stretch]:
-    """Where the sound of each piece lies."""
-    starts = accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
-    return [
-        Stretch(path=piece.path, start=start, end=start + piece.frames)
-        for piece, start in zip(pieces, starts, strict=False)
-    ]
+    score = Score.of(
+        own_sounds(slots, [str(n) for n in range(len(pieces))], fps),
+        samples_at(film_frames(slots), fps),
+    )
+    files = {str(n): piece.path for n, piece in enumerate(pieces)}
+    sound = await render_sound(score, files, work_dir, None)
+    await assemble(runs, sound.spans, path, fps)

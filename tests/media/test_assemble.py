@@ -15,7 +15,6 @@ from filmforge.cut.layout import film_frames
 from filmforge.errors import BadInput, BadMedia
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.passage import Piece
-from filmforge.media.soundtrack import Stretch, samples_at, soundtrack
 from filmforge.transition import Style
 from tests.media.joined import cut_of, join
 
@@ -160,13 +159,6 @@ async def test_sound_changes_with_the_picture(
     full = loudness(sound, 0.6, 0.9)
     assert loudness(sound, 1.2, 1.3) == pytest.approx(full * 0.707, rel=0.1)
     assert loudness(sound, 1.6, 1.9) < full / 100
-
-
-async def test_sound_does_not_drift_over_many_pieces(make_piece: MakePiece) -> None:
-    fps = Fraction(30000, 1001)
-    piece = await make_piece("a", "color=gray:s=64x64:r=24:d=0.2", "sine=d=1", fps, 3)
-    stretches = [Stretch(path=piece.path, start=3 * i, end=3 * i + 3) for i in range(101)]
-    assert sum(len(block) for block in soundtrack(stretches, fps)) == samples_at(303, fps)
 
 
 async def test_a_piece_that_was_not_conformed_for_its_place_is_refused(

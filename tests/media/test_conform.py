@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from filmforge.errors import BadMedia
 from filmforge.media.conform import ConformSpec, conform
 from filmforge.media.ffmpeg import run_ffmpeg
-from filmforge.media.soundtrack import samples_at
+from filmforge.media.sample_clock import samples_at
 
 MakeClip = Callable[..., Awaitable[Path]]
 PicturesOf = Callable[[Path], list[NDArray[np.uint8]]]
