@@ -55,7 +55,7 @@ def make_piece(tmp_path: Path, make_clip: MakeClip) -> MakePiece:
             width=128, height=96, fps=fps, frames=frames, head_frames=head, tail_frames=tail
         )
         path = tmp_path / f"{name}.mov"
-        await conform(clip, None, path, spec)
+        await conform(clip, path, spec)
         return Piece(path=path, frames=frames)
 
     return make

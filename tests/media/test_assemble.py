@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from filmforge.cut.layout import film_frames
 from filmforge.errors import BadInput, BadMedia
+from filmforge.media.assemble import assemble
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.passage import Piece
 from filmforge.transition import Style
@@ -179,7 +180,7 @@ async def test_a_piece_that_was_not_conformed_for_its_place_is_refused(
     with pytest.raises(BadMedia, match=r"c\.mov was encoded in another way"):
         await join([keyless, other], cut_of([keyless, other], [("cut", 0, 0)]), film, tmp_path, FPS)
     with pytest.raises(BadInput, match="at least one"):
-        await join([], [], film, tmp_path, FPS)
+        await assemble([], [], film, FPS)
     assert not film.exists()
 
 

@@ -23,7 +23,7 @@ GREY = "color=gray:s=256x144:r=25:d=2"
 async def _piece(make_clip: MakeClip, tmp_path: Path, fps: Fraction, frames: int) -> Path:
     clip = await make_clip("clip.mp4", GREY, "sine=440:r=48000:d=2")
     spec = ConformSpec(width=256, height=144, fps=fps, frames=frames)
-    await conform(clip, None, tmp_path / "piece.mov", spec)
+    await conform(clip, tmp_path / "piece.mov", spec)
     return tmp_path / "piece.mov"
 
 

@@ -37,7 +37,7 @@ async def test_a_card_has_its_frames_and_samples_and_joins_a_piece(
 ) -> None:
     spec = _spec(frames=37, head_frames=5, tail_frames=7)
     await draw_card(Card(text="The Attic", subtext="a film"), tmp_path / "c.mov", spec, tmp_path)
-    await conform(await make_clip("clip.mp4"), None, tmp_path / "p.mov", spec)
+    await conform(await make_clip("clip.mp4"), tmp_path / "p.mov", spec)
     with av.open(str(tmp_path / "c.mov")) as card, av.open(str(tmp_path / "p.mov")) as piece:
         ours, theirs = card.streams.video[0], piece.streams.video[0]
         assert ours.codec_context.extradata == theirs.codec_context.extradata

@@ -37,9 +37,7 @@ def conformed(tmp_path: Path) -> Conform:
     async def take(clip: Path, frames: int = 12, fps: Fraction = Fraction(24)) -> Path:
         path = tmp_path / "piece.mov"
         async with asyncio.timeout(20):
-            await conform(
-                clip, None, path, ConformSpec(width=64, height=64, fps=fps, frames=frames)
-            )
+            await conform(clip, path, ConformSpec(width=64, height=64, fps=fps, frames=frames))
         with av.open(str(path)) as media:
             assert sum(1 for _ in media.decode(video=0)) == frames
             media.seek(0)
@@ -303,7 +301,7 @@ async def test_a_list_of_other_files_is_refused_whatever_it_begins_with(
             with pytest.raises(BadMedia):
                 verify(path, Kind.VIDEO)
             with pytest.raises(BadMedia):
-                await conform(path, None, tmp_path / "piece.mov", _SMALL)
+                await conform(path, tmp_path / "piece.mov", _SMALL)
 
 
 _SMALL = ConformSpec(width=64, height=64, fps=Fraction(24), frames=12)
@@ -353,7 +351,7 @@ async def test_a_film_that_points_into_another_file_gets_nothing_of_it(
     with pytest.raises(BadMedia):
         verify(clip, Kind.VIDEO)
     with pytest.raises(BadMedia):
-        await conform(clip, None, tmp_path / "piece.mov", _SMALL)
+        await conform(clip, tmp_path / "piece.mov", _SMALL)
 
 
 async def test_a_picture_far_too_large_is_refused_before_it_is_decoded(
@@ -366,7 +364,7 @@ async def test_a_picture_far_too_large_is_refused_before_it_is_decoded(
     huge = head + struct.pack(">I", zlib.crc32(head))
     clip.write_bytes(whole.replace(whole[at : at + 21], huge))
     with pytest.raises(BadMedia):
-        await conform(clip, None, tmp_path / "piece.mov", _SMALL)
+        await conform(clip, tmp_path / "piece.mov", _SMALL)
 
 
 async def test_a_declared_size_beyond_bounds_is_named(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -375,7 +373,7 @@ async def test_a_declared_size_beyond_bounds_is_named(make_clip: MakeClip, tmp_p
     with pytest.raises(BadMedia, match=r"16000 x 4400.*64,000,000"):
         verify(clip, Kind.VIDEO)
     with pytest.raises(BadMedia, match=r"16000 x 4400; 64,000,000 pixels are allowed"):
-        await conform(clip, None, tmp_path / "piece.mov", _SMALL)
+        await conform(clip, tmp_path / "piece.mov", _SMALL)
     with open_media(clip) as media, pytest.raises(av.FFmpegError):
         next(media.decode(video=0))
 
@@ -427,7 +425,7 @@ async def test_nothing_at_all_and_sound_alone_are_refused(
     empty = tmp_path / "a.mp4"
     empty.touch()
     with pytest.raises(BadMedia, match="is empty"):
-        await conform(empty, None, tmp_path / "piece.mov", _SMALL)
+        await conform(empty, tmp_path / "piece.mov", _SMALL)
     sound = await make_clip("b.mp4", None, "sine=d=1")
     with pytest.raises(BadMedia, match="no picture"):
-        await conform(sound, None, tmp_path / "piece.mov", _SMALL)
+        await conform(sound, tmp_path / "piece.mov", _SMALL)

@@ -104,7 +104,7 @@ def shown(
         )
         path = tmp_path / "piece.mov"
         spec = ConformSpec(width=96, height=64, fps=FPS, frames=frames, look=look)
-        await conform(clip, None, path, spec, lut)
+        await conform(clip, path, spec, lut)
         assert not path.with_name(f"{path.name}.cube").exists(), "what was baked is gone"
         return np.stack([_rgb(picture, 64) for picture in pictures_of(path)])
 
@@ -204,7 +204,7 @@ async def test_a_narrow_clip_stays_in_black_when_it_is_graded_flat(
 ) -> None:
     clip = await make_clip("clip.mp4", "color=white:s=64x64:r=24:d=0.2")
     spec = ConformSpec(width=128, height=64, fps=FPS, frames=2, look=Look(contrast=0))
-    await conform(clip, None, tmp_path / "piece.mov", spec)
+    await conform(clip, tmp_path / "piece.mov", spec)
     line = pictures_of(tmp_path / "piece.mov")[0][32]
     assert line[:28].max() <= 18
     assert line[64] > 100
@@ -243,7 +243,7 @@ async def test_every_way_to_another_rate_gives_the_exact_frames(
     look = Look.model_validate({"rate": rate})
     frames = round(fps)
     spec = ConformSpec(width=128, height=64, fps=fps, frames=frames, look=look)
-    await conform(clip, None, tmp_path / "piece.mov", spec)
+    await conform(clip, tmp_path / "piece.mov", spec)
     shown = [picture[:64].astype(np.int64) for picture in pictures_of(tmp_path / "piece.mov")]
     assert len(shown) == frames
     same = sum(bool(np.abs(a - b).mean() < 0.5) for a, b in pairwise(shown))
@@ -259,7 +259,7 @@ async def test_a_single_frame_has_nothing_between_it_and_is_held(
     for rate in ("blend", "motion"):
         look = Look.model_validate({"rate": rate})
         spec = ConformSpec(width=64, height=64, fps=Fraction(30), frames=5, look=look)
-        await conform(clip, None, tmp_path / "piece.mov", spec)
+        await conform(clip, tmp_path / "piece.mov", spec)
         assert min(int(picture[:64].min()) for picture in pictures_of(tmp_path / "piece.mov")) > 200
 
 
@@ -271,7 +271,7 @@ async def test_a_scaler_is_heard_of(
     for scaler in ("bicubic", "lanczos", "spline"):
         look = Look.model_validate({"scaler": scaler})
         spec = ConformSpec(width=128, height=128, fps=FPS, frames=2, look=look)
-        await conform(clip, None, tmp_path / "piece.mov", spec)
+        await conform(clip, tmp_path / "piece.mov", spec)
         seen.append(pictures_of(tmp_path / "piece.mov")[0].astype(np.int64))
     assert 0 < np.abs(seen[0] - seen[1]).mean() < 6
     assert 0 < np.abs(seen[0] - seen[2]).mean() < 6
