@@ -7,6 +7,7 @@ from math import ceil
 from opentimelineio.schema import Timeline
 
 from filmforge.cut.layout import Slot, frames_of, lay_out
+from filmforge.cut.sounds import placed
 from filmforge.cut.timeline import Heading, Picked, timeline_of
 from filmforge.direction import directed
 from filmforge.domain import Brief, Kind, Review, Take
@@ -37,11 +38,15 @@ class CuttingRoom:
             width=output.width,
             height=output.height,
         )
+        slots = slots_of_shots(kept, brief)
         picked = [
             self._picked(record, slot, takes.get(record.shot.shot_id, []), output.fps)
-            for record, slot in zip(kept, slots_of_shots(kept, brief), strict=True)
+            for record, slot in zip(kept, slots, strict=True)
         ]
-        return timeline_of(heading, picked, round(LEAD_S * output.fps))
+        shots = [each.shot for each in picked]
+        lengths = {d: self._frames(d, output.fps) for d in brief.sound.digests}
+        sounds = placed(brief.sound, shots, slots, lengths, output.fps)
+        return timeline_of(heading, picked, round(LEAD_S * output.fps), sounds)
 
     def _picked(
         self, record: ShotRecord, slot: Slot, takes: Sequence[Take], fps: Fraction
@@ -58,12 +63,12 @@ class CuttingRoom:
             slot=slot,
             takes=used,
             clip_frames=max(frames_of(shot.duration, fps), slot.start + slot.frames),
-            voice_frames=self._frames(voice, fps) if voice else 0,
+            voice_frames=self._frames(voice.digest, fps) if voice else 0,
         )
 
-    def _frames(self, take: Take, fps: Fraction) -> int:
+    def _frames(self, digest: str, fps: Fraction) -> int:
         """How many frames a sound lasts, the last one counted whole."""
-        seconds = self._ledger.assets.read(take.digest).asset.duration_s or 0
+        seconds = self._ledger.assets.read(digest).asset.duration_s or 0
         return ceil(Fraction(seconds) * fps)
 
 

@@ -211,6 +211,24 @@ class Film(Brief):
         return self
 
     @model_validator(mode="after")
+    def _sounds_have_a_place(self) -> Self:
+        scenes = {shot.scene_id for shot in self.shots}
+        for index, ambience in enumerate(self.sound.ambience):
+            if ambience.scene_id not in scenes:
+                raise ValueError(
+                    f"sound.ambience[{index}].scene_id: no shot is in a scene "
+                    f"{ambience.scene_id!r}. Correct it, or give shots this scene_id."
+                )
+        shots = {shot.shot_id for shot in self.shots}
+        for index, effect in enumerate(self.sound.effects):
+            if effect.shot_id not in shots:
+                raise ValueError(
+                    f"sound.effects[{index}].shot_id: no shot is called {effect.shot_id!r}. "
+                    "Correct it."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _overlaps_fit(self) -> Self:
         shown = [self._shown_s(shot) for shot in self.shots]
         for index, (mine, following) in enumerate(pairwise(shown)):

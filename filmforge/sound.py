@@ -186,3 +186,9 @@ class Sound(Frozen):
     ducking_db: DuckingDb = DuckingDb()
     loudness: Target | None = "web"
     stems: bool = False
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The uploaded assets that are heard."""
+        cues: tuple[Cue, ...] = (*self.music, *self.ambience, *self.effects)
+        return frozenset(cue.digest for cue in cues if cue.digest)

@@ -1,24 +1,33 @@
 """The score of a cut: where each shot's own sound and its line lie on the sample clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
 
 from opentimelineio.schema import Clip, Timeline
 
 from filmforge.cut.layout import Slot, film_frames
-from filmforge.cut.timeline import DIALOGUE, digest_of, rate_of, slots_of, track_of
+from filmforge.cut.timeline import DIALOGUE, rate_of, slots_of
+from filmforge.cut.tracks import OURS, Laid, digest_of, laid_on, named
 from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
-from filmforge.media.score import Ducking, Entry, Score
+from filmforge.media.score import Ducking, Entry, Role, Score
 
 # A line that its shot is too short for fades out with it.
-_CUT_SHORT_S = Fraction(1, 10)
+_CUT_SHORT = SAMPLE_RATE // 10
+_ROLES: Mapping[str, Role] = {
+    DIALOGUE: "dialogue",
+    "Effects": "effects",
+    "Ambience": "ambience",
+    "Music": "music",
+}
+# A place's sound goes over into itself unheard; music that loops keeps its beat.
+_LOOP_SEAM: Mapping[Role, int] = {"ambience": SAMPLE_RATE, "music": 0, "effects": 0, "dialogue": 0}
 
 
 def score_of(timeline: Timeline, pieces: Sequence[str], ducking: Ducking) -> Score:
     """The score of a film; `pieces` are the digests of its conformed shots, in order."""
     slots, fps = slots_of(timeline), rate_of(timeline)
-    entries = [*own_sounds(slots, pieces, fps), *_lines(timeline, fps)]
+    entries = [*own_sounds(slots, pieces, fps), *_sounds(timeline, fps)]
     return Score.of(entries, samples_at(film_frames(slots), fps), ducking)
 
 
@@ -46,20 +55,33 @@ def _own_sound(slot: Slot, piece: str, start: int, fps: Fraction) -> Entry:
     )
 
 
-def _lines(timeline: Timeline, fps: Fraction) -> Iterator[Entry]:
-    track = track_of(timeline, DIALOGUE)
-    for clip in track.find_clips():
-        start = int(track.range_of_child(clip).start_time.value)
-        shown = clip.source_range
-        begin, end = samples_at(start, fps), samples_at(start + int(shown.duration.value), fps)
-        yield Entry(
-            role="dialogue",
-            source=digest_of(clip),
-            start=begin,
-            offset=samples_at(int(shown.start_time.value), fps),
-            length=end - begin,
-            fade_out=min(end - begin, round(_CUT_SHORT_S * SAMPLE_RATE)) if _is_cut(clip) else 0,
-        )
+def _sounds(timeline: Timeline, fps: Fraction) -> Iterator[Entry]:
+    for name, role in _ROLES.items():
+        for track in named(timeline, name):
+            for laid in laid_on(track):
+                yield _sound(laid, role, fps)
+
+
+def _sound(laid: Laid, role: Role, fps: Fraction) -> Entry:
+    at, clip = laid
+    shown, told = clip.source_range, clip.metadata[OURS]
+    end = at + int(shown.duration.value)
+    begin, stop = samples_at(at, fps), samples_at(end, fps)
+    fade_out = stop - samples_at(end - told.get("fade_out", 0), fps)
+    if role == "dialogue" and _is_cut(clip):
+        fade_out = min(stop - begin, _CUT_SHORT)
+    return Entry(
+        role=role,
+        source=digest_of(clip),
+        start=begin,
+        offset=samples_at(int(shown.start_time.value), fps),
+        length=stop - begin,
+        gain_db=told.get("gain_db", 0.0),
+        fade_in=samples_at(at + told.get("fade_in", 0), fps) - begin,
+        fade_out=fade_out,
+        loop=told.get("loop", False),
+        seam=_LOOP_SEAM[role],
+    )
 
 
 def _is_cut(clip: Clip) -> bool:

@@ -10,20 +10,20 @@ from itertools import pairwise
 from typing import Any, cast
 
 import opentimelineio as otio
-from opentimelineio.opentime import RationalTime, TimeRange
-from opentimelineio.schema import Clip, ExternalReference, Gap, Timeline, Track
+from opentimelineio.opentime import RationalTime
+from opentimelineio.schema import Clip, Timeline, Track
 from opentimelineio.schema import Transition as Seam
 
 from filmforge.cut.layout import Slot
+from filmforge.cut.sounds import Placed
+from filmforge.cut.tracks import OURS, Laid, digest_of, reference, sound_track, span, tracks_of
 from filmforge.domain import Kind, Shot, Take
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
 from filmforge.transition import Style, Transition
 
-OURS = "filmforge"
 PICTURE, DIALOGUE = "V1", "Dialogue"
 EDITION = 1
-ASSET_URL = "asset:sha256:"
 DISSOLVE = "SMPTE_Dissolve"
 OTHER = "Custom_Transition"
 
@@ -52,7 +52,9 @@ class Heading(Frozen):
     height: int
 
 
-def timeline_of(heading: Heading, picked: Sequence[Picked], voice_lead: int) -> Timeline:
+def timeline_of(
+    heading: Heading, picked: Sequence[Picked], voice_lead: int, sounds: Sequence[Placed] = ()
+) -> Timeline:
     """The timeline of these shots in this order.
 
     Lines begin `voice_lead` frames into a shot, or with it where they would not fit otherwise.
@@ -63,7 +65,8 @@ def timeline_of(heading: Heading, picked: Sequence[Picked], voice_lead: int) -> 
     rate = float(heading.fps)
     timeline.global_start_time = RationalTime(0, rate)
     timeline.tracks.append(_picture(picked, rate))
-    timeline.tracks.append(_dialogue(picked, rate, voice_lead))
+    timeline.tracks.append(sound_track(DIALOGUE, _lines(picked, rate, voice_lead), rate))
+    timeline.tracks.extend(tracks_of(sounds, rate))
     return timeline
 
 
@@ -85,15 +88,6 @@ def slots_of(timeline: Timeline) -> list[Slot]:
 def media_of(timeline: Timeline, name: str) -> list[str]:
     """The digest of what each clip of a track shows, in order."""
     return [digest_of(clip) for clip in track_of(timeline, name).find_clips()]
-
-
-def digest_of(clip: Clip) -> str:
-    """The digest of the asset that a clip shows. Raises BadInput when it shows something else."""
-    reference = clip.media_reference
-    url = reference.target_url if isinstance(reference, ExternalReference) else ""
-    if not url.startswith(ASSET_URL):
-        raise BadInput(clip.name, f"{url!r} is no asset of this film", f"Give {ASSET_URL}….")
-    return url.removeprefix(ASSET_URL)
 
 
 def _picture(picked: Sequence[Picked], rate: float) -> Track:
@@ -122,33 +116,30 @@ def _clip(picked: Picked, overlap_before: int, rate: float) -> Clip:
     take = picked.takes[Kind.VIDEO]
     return Clip(
         name=slot.shot_id,
-        media_reference=_reference(take, picked.clip_frames, rate),
-        source_range=_range(slot.start + late, slot.frames - late - early, rate),
+        media_reference=reference(take.digest, picked.clip_frames, rate),
+        source_range=span(slot.start + late, slot.frames - late - early, rate),
         metadata={OURS: _about(picked, take)},
     )
 
 
-def _dialogue(picked: Sequence[Picked], rate: float, lead: int) -> Track:
-    track = Track(DIALOGUE, kind=otio.schema.TrackKind.Audio)
-    filled = start = 0
+def _lines(picked: Sequence[Picked], rate: float, lead: int) -> Iterator[Laid]:
+    """Every line in its shot; one begins when the one before it has ended."""
+    heard = start = 0
     for each in picked:
         at = start + (lead if lead + each.voice_frames <= each.slot.frames else 0)
-        length = min(each.voice_frames, each.slot.frames)
-        if Kind.AUDIO in each.takes and length > 0:
+        end = min(at + each.voice_frames, start + each.slot.frames)
+        begin = max(heard, at)
+        if Kind.AUDIO in each.takes and begin < end:
             take = each.takes[Kind.AUDIO]
-            if at > filled:
-                track.append(Gap(source_range=_range(0, at - filled, rate)))
-            track.append(
-                Clip(
-                    name=each.slot.shot_id,
-                    media_reference=_reference(take, each.voice_frames, rate),
-                    source_range=_range(max(0, filled - at), length - max(0, filled - at), rate),
-                    metadata={OURS: _about(each, take)},
-                )
+            clip = Clip(
+                name=each.slot.shot_id,
+                media_reference=reference(take.digest, each.voice_frames, rate),
+                source_range=span(begin - at, end - begin, rate),
+                metadata={OURS: _about(each, take)},
             )
-            filled = at + length
+            yield Laid(begin, clip)
+            heard = end
         start += each.slot.frames - each.slot.overlap
-    return track
 
 
 def _about(picked: Picked, take: Take) -> dict[str, Any]:
@@ -169,16 +160,6 @@ def _about(picked: Picked, take: Take) -> dict[str, Any]:
         "approval": picked.approved_by,
         "note": take.note,
     }
-
-
-def _reference(take: Take, frames: int, rate: float) -> ExternalReference:
-    return ExternalReference(
-        target_url=f"{ASSET_URL}{take.digest}", available_range=_range(0, frames, rate)
-    )
-
-
-def _range(start: int, frames: int, rate: float) -> TimeRange:
-    return TimeRange(RationalTime(start, rate), RationalTime(frames, rate))
 
 
 def _seam(style: Style, tail: int, head: int, rate: float) -> Seam:

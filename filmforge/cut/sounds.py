@@ -1,0 +1,126 @@
+"""The sounds that a person lays under a film: where each lies, in the film's frames."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate, groupby
+from typing import Literal
+
+from filmforge.cut.layout import Slot, film_frames
+from filmforge.domain import Shot
+from filmforge.fields import Digest, Frozen
+from filmforge.sound import AmbienceCue, Cue, EffectCue, MusicCue, Sound
+
+Lane = Literal["Effects", "Ambience", "Music"]
+
+
+class Placed(Frozen):
+    """A sound in the film: heard for `frames` from the film's frame `at` on.
+
+    `offset` is what is skipped of its source, which has `whole` frames; fades are in frames too.
+    """
+
+    lane: Lane
+    digest: Digest
+    at: int
+    offset: int
+    frames: int
+    whole: int
+    gain_db: float
+    fade_in: int
+    fade_out: int
+    loop: bool
+
+
+def placed(
+    sound: Sound,
+    shots: Sequence[Shot],
+    slots: Sequence[Slot],
+    lengths: Mapping[str, int],
+    fps: Fraction,
+) -> list[Placed]:
+    """Every sound of the film in order; `lengths` has the frames of each source by its digest.
+
+    A scene's ambience lies under every run of its shots. What would begin after its stretch has
+    ended, and what belongs to a shot that is left out, is not heard.
+    """
+    found = [
+        *_music(sound.music, film_frames(slots), lengths, fps),
+        *_ambience(sound.ambience, shots, slots, lengths, fps),
+        *_effects(sound.effects, slots, lengths, fps),
+    ]
+    return sorted((each for each in found if each.frames > 0), key=lambda each: each.at)
+
+
+def _music(
+    cues: Sequence[MusicCue], film: int, lengths: Mapping[str, int], fps: Fraction
+) -> Iterator[Placed]:
+    for cue in cues:
+        start, end = _frames(cue.start, fps), _end(cue.end, film, fps)
+        yield _place("Music", cue, start, end, lengths, fps)
+
+
+def _ambience(
+    cues: Sequence[AmbienceCue],
+    shots: Sequence[Shot],
+    slots: Sequence[Slot],
+    lengths: Mapping[str, int],
+    fps: Fraction,
+) -> Iterator[Placed]:
+    for scene_id, begin, stop in _scenes(shots, slots):
+        for cue in cues:
+            if cue.scene_id == scene_id:
+                end = begin + _end(cue.end, stop - begin, fps)
+                yield _place("Ambience", cue, begin + _frames(cue.start, fps), end, lengths, fps)
+
+
+def _effects(
+    cues: Sequence[EffectCue], slots: Sequence[Slot], lengths: Mapping[str, int], fps: Fraction
+) -> Iterator[Placed]:
+    starts = dict(zip((slot.shot_id for slot in slots), _starts(slots), strict=False))
+    for cue in cues:
+        if cue.shot_id in starts:
+            at = starts[cue.shot_id] + _frames(cue.at, fps)
+            yield _place("Effects", cue, at, film_frames(slots), lengths, fps)
+
+
+def _place(
+    lane: Lane, cue: Cue, start: int, end: int, lengths: Mapping[str, int], fps: Fraction
+) -> Placed:
+    assert cue.digest is not None, "a film whose sounds are not there yet is refused"
+    whole, offset = lengths[cue.digest], _frames(cue.offset, fps)
+    frames = max(0, end - start if cue.loop else min(end - start, whole - offset))
+    return Placed(
+        lane=lane,
+        digest=cue.digest,
+        at=start,
+        offset=offset,
+        frames=frames,
+        whole=whole,
+        gain_db=cue.gain_db,
+        fade_in=min(_frames(cue.fade_in, fps), frames),
+        fade_out=min(_frames(cue.fade_out, fps), frames),
+        loop=cue.loop,
+    )
+
+
+def _scenes(shots: Sequence[Shot], slots: Sequence[Slot]) -> Iterator[tuple[str, int, int]]:
+    """Each run of shots of one scene, with the film's frames where it begins and ends."""
+    rows = zip(shots, slots, _starts(slots), strict=False)
+    for scene_id, run in groupby(rows, key=lambda row: row[0].scene_id):
+        together = list(run)
+        last = together[-1]
+        if scene_id is not None:
+            yield scene_id, together[0][2], last[2] + last[1].frames
+
+
+def _starts(slots: Sequence[Slot]) -> Iterator[int]:
+    return accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
+
+
+def _end(end: Decimal | None, whole: int, fps: Fraction) -> int:
+    return whole if end is None else min(whole, _frames(end, fps))
+
+
+def _frames(seconds: Decimal, fps: Fraction) -> int:
+    return int(Fraction(seconds) * fps + Fraction(1, 2))

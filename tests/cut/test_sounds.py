@@ -1,0 +1,55 @@
+"""Sounds laid under a film lie where the person said, to the frame."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from filmforge.cut.layout import lay_out
+from filmforge.cut.sounds import Placed, placed
+from filmforge.sound import Sound
+from tests.cut.films import shot
+
+FPS = Fraction(24)
+TUNE, RAIN, BANG = (f"{n:064x}" for n in range(3))
+LENGTHS = {TUNE: 2_400, RAIN: 96, BANG: 12}
+
+
+def lay(**sound: Any) -> list[Placed]:
+    """Four shots of two seconds in the scenes a, b, a, a, the first two crossfading."""
+    shots = [
+        shot("s0", "2", {"type": "crossfade", "duration": Decimal("0.5")}, scene_id="a"),
+        shot("s1", "2", scene_id="b"),
+        shot("s2", "2", scene_id="a"),
+        shot("s3", "2", scene_id="a"),
+    ]
+    slots = lay_out(shots, FPS)
+    return placed(Sound.model_validate(sound), shots, slots, LENGTHS, FPS)
+
+
+def test_music_lasts_to_the_end_of_the_film_or_of_itself() -> None:
+    (long,) = lay(music=[{"digest": TUNE, "start": 1}])
+    assert (long.at, long.frames, long.fade_in, long.fade_out) == (24, 180 - 24, 12, 48)
+    (short,) = lay(music=[{"digest": RAIN, "offset": 1}])
+    assert (short.at, short.offset, short.frames) == (0, 24, 72)
+    (looped,) = lay(music=[{"digest": RAIN, "loop": True}])
+    assert looped.frames == 180
+
+
+def test_ambience_lies_under_every_run_of_its_scene() -> None:
+    runs = lay(ambience=[{"digest": RAIN, "scene_id": "a"}])
+    assert [(each.at, each.frames) for each in runs] == [(0, 48), (84, 96)]
+
+
+def test_an_effect_may_ring_on_after_its_shot_but_not_after_the_film() -> None:
+    (within,) = lay(effects=[{"digest": BANG, "shot_id": "s1", "at": "1.9"}])
+    assert (within.at, within.frames) == (36 + 46, 12)
+    (last,) = lay(effects=[{"digest": BANG, "shot_id": "s3", "at": "1.75"}])
+    assert (last.at, last.frames) == (132 + 42, 6)
+
+
+def test_an_effect_of_a_shot_that_is_left_out_is_not_heard() -> None:
+    assert lay(effects=[{"digest": BANG, "shot_id": "gone"}]) == []
+
+
+def test_what_would_begin_after_its_stretch_is_not_heard() -> None:
+    assert lay(music=[{"digest": TUNE, "start": 60}]) == []
