@@ -31,6 +31,9 @@ from workers.composition import Parts, assembled, build_workers
 
 _numbers = itertools.count(1)
 
+# How long a condition is waited for, also on a busy machine.
+PATIENCE_S = 60
+
 FAKE_PROVIDERS = {
     "image": "fake:image-1",
     "video": "fake:video-1",
@@ -102,17 +105,20 @@ class World:
         film: Film = read_film(document)
         return self.ledger.films.create(film, Decimal(10))[0].film_id
 
-    async def finish(self, film_id: str, timeout_s: float = 60) -> Progress:
+    async def finish(self, film_id: str, timeout_s: float = PATIENCE_S) -> Progress:
         """Wait until the film's workflow has ended."""
         handle = self.client.get_workflow_handle(film_workflow_id(film_id), result_type=Progress)
         return await asyncio.wait_for(handle.result(), timeout_s)
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait until something is so, looking often."""
         await self.until_told(lambda: asyncio.to_thread(condition), timeout_s)
 
     async def until_told(
-        self, ask: Callable[[], Awaitable[bool]], timeout_s: float = 60, every_s: float = 0.03
+        self,
+        ask: Callable[[], Awaitable[bool]],
+        timeout_s: float = PATIENCE_S,
+        every_s: float = 0.03,
     ) -> None:
         """The same for a condition that must be asked for."""
         async with asyncio.timeout(timeout_s):
@@ -127,7 +133,9 @@ class World:
 
         await self.until_told(told)
 
-    async def until_film(self, film_id: str, execution: Execution, timeout_s: float = 60) -> None:
+    async def until_film(
+        self, film_id: str, execution: Execution, timeout_s: float = PATIENCE_S
+    ) -> None:
         """Wait until the read model says that the film stands so."""
         await self.until(lambda: self.ledger.films.read(film_id).execution == execution, timeout_s)
 
@@ -156,7 +164,7 @@ class World:
         return self.ledger.shots.read(film_id, shot_id)
 
     async def until_shot(
-        self, film_id: str, shot_id: str, timeout_s: float = 60, **state: Any
+        self, film_id: str, shot_id: str, timeout_s: float = PATIENCE_S, **state: Any
     ) -> ShotRecord:
         """Wait until the read model says that the shot stands so; returns it."""
         await self.until(

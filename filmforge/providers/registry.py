@@ -3,6 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -113,71 +114,77 @@ def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
         secret = settings.fake_webhook_secret.get_secret_value()
         return FakeProvider(settings.fake_url, secret, terms)
 
-    return Registry({"preview": preview, "fake": fake, **_hosted(settings)})
+    hosted = {name: partial(make, settings) for name, make in _HOSTED.items()}
+    return Registry({"preview": preview, "fake": fake, **hosted})
 
 
-def _hosted(settings: Settings) -> dict[str, Factory]:
-    def fal() -> Provider:
-        from filmforge.providers.fal import FalProvider
+def _fal(settings: Settings) -> Provider:
+    from filmforge.providers.fal import FalProvider
 
-        return FalProvider(
-            _key(settings.fal_key, "fal", "FAL_KEY"),
-            load_models("fal", settings.models_file),
-            _terms(settings, "fal"),
-            queue_url=settings.fal_queue_url,
-            api_url=settings.fal_api_url,
-            jwks_url=settings.fal_jwks_url,
-        )
+    return FalProvider(
+        *_account(settings, "fal", settings.fal_key, "FAL_KEY"),
+        queue_url=settings.fal_queue_url,
+        api_url=settings.fal_api_url,
+        jwks_url=settings.fal_jwks_url,
+    )
 
-    def replicate() -> Provider:
-        from filmforge.providers.replicate import ReplicateProvider
 
-        return ReplicateProvider(
-            _key(settings.replicate_api_token, "replicate", "REPLICATE_API_TOKEN"),
-            load_models("replicate", settings.models_file),
-            _terms(settings, "replicate"),
-            base_url=settings.replicate_base_url,
-            webhook_secret=settings.replicate_webhook_secret.get_secret_value(),
-        )
+def _replicate(settings: Settings) -> Provider:
+    from filmforge.providers.replicate import ReplicateProvider
 
-    def openai() -> Provider:
-        from filmforge.providers.openai import OpenAIProvider
+    return ReplicateProvider(
+        *_account(settings, "replicate", settings.replicate_api_token, "REPLICATE_API_TOKEN"),
+        base_url=settings.replicate_base_url,
+        webhook_secret=settings.replicate_webhook_secret.get_secret_value(),
+    )
 
-        return OpenAIProvider(
-            _key(settings.openai_api_key, "openai", "OPENAI_API_KEY"),
-            load_models("openai", settings.models_file),
-            _terms(settings, "openai"),
-            base_url=settings.openai_base_url,
-            webhook_secret=settings.openai_webhook_secret.get_secret_value(),
-        )
 
-    def elevenlabs() -> Provider:
-        from filmforge.providers.elevenlabs import ElevenLabsProvider
+def _openai(settings: Settings) -> Provider:
+    from filmforge.providers.openai import OpenAIProvider
 
-        return ElevenLabsProvider(
-            _key(settings.elevenlabs_api_key, "elevenlabs", "ELEVENLABS_API_KEY"),
-            load_models("elevenlabs", settings.models_file),
-            _terms(settings, "elevenlabs"),
-            base_url=settings.elevenlabs_base_url,
-        )
+    return OpenAIProvider(
+        *_account(settings, "openai", settings.openai_api_key, "OPENAI_API_KEY"),
+        base_url=settings.openai_base_url,
+        webhook_secret=settings.openai_webhook_secret.get_secret_value(),
+    )
 
-    def runway() -> Provider:
-        from filmforge.providers.runway import RunwayProvider
 
-        return RunwayProvider(
-            _key(settings.runwayml_api_secret, "runway", "RUNWAYML_API_SECRET"),
-            load_models("runway", settings.models_file),
-            _terms(settings, "runway"),
-            base_url=settings.runwayml_base_url,
-        )
+def _elevenlabs(settings: Settings) -> Provider:
+    from filmforge.providers.elevenlabs import ElevenLabsProvider
 
-    return {
-        "fal": fal,
-        "replicate": replicate,
-        "openai": openai,
-        "elevenlabs": elevenlabs,
-        "runway": runway,
-    }
+    return ElevenLabsProvider(
+        *_account(settings, "elevenlabs", settings.elevenlabs_api_key, "ELEVENLABS_API_KEY"),
+        base_url=settings.elevenlabs_base_url,
+    )
+
+
+def _runway(settings: Settings) -> Provider:
+    from filmforge.providers.runway import RunwayProvider
+
+    return RunwayProvider(
+        *_account(settings, "runway", settings.runwayml_api_secret, "RUNWAYML_API_SECRET"),
+        base_url=settings.runwayml_base_url,
+    )
+
+
+_HOSTED: Mapping[str, Callable[[Settings], Provider]] = {
+    "fal": _fal,
+    "replicate": _replicate,
+    "openai": _openai,
+    "elevenlabs": _elevenlabs,
+    "runway": _runway,
+}
+
+
+def _account(
+    settings: Settings, name: str, key: SecretStr, variable: str
+) -> tuple[str, dict[str, Model], Terms]:
+    """What every hosted provider is given first."""
+    return (
+        _key(key, name, variable),
+        load_models(name, settings.models_file),
+        _terms(settings, name),
+    )
 
 
 def _key(key: SecretStr, provider: str, variable: str) -> str:

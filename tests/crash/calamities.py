@@ -5,7 +5,7 @@ import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,11 @@ async def two_workers_race(ground: Ground) -> Outcome:
 
 
 async def temporal_restarts(ground: Ground) -> Outcome:
-    """Temporal dies in mid-film and the worker while it is away; both come back."""
+    """Temporal dies in mid-film and the worker while it is away or after; both come back.
+
+    Work that cannot tell Temporal that it goes on is given up by its worker after seconds, so
+    that the worker may come to its point only when Temporal is there again.
+    """
     temporal = ground.servers.temporal
     assert temporal is not None
     async with _scene(ground, held=True) as scene:
@@ -127,9 +131,12 @@ async def temporal_restarts(ground: Ground) -> Outcome:
         await temporal.kill()
         scene.kills += 1
         try:
-            await scene.until_dead()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ground.lasts_s):
+                    await scene.lane.until(lambda: not scene.lane.worker.alive)
         finally:
             await temporal.start()
+        await scene.until_dead()
         await scene.lane.start_worker()
         return await _outcome(scene, await scene.lane.see_through(scene.films[0]))
 

@@ -1,30 +1,29 @@
 """What the tests of the `elevenlabs` provider share: requests, recorded payloads."""
 
-import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-
-import httpx
 
 from filmforge.domain import GenerationRequest, Kind
 from filmforge.providers.base import Terms
 from filmforge.providers.catalogue import fit, load_models
 from filmforge.providers.elevenlabs import ElevenLabsProvider
 from tests.fakes.process import FakeVendor
+from tests.providers.recordings import recording
 
 KEY = "sk_0f5e1d2c3b4a"
 LINE = "Keep the light on."
 MODELS = load_models("elevenlabs")
 TERMS = Terms(submit_timeout_s=2, listing_lag_s=0, private=True)
-PAYLOADS = Path(__file__).with_name("payloads") / "elevenlabs"
 SPEECH, FLASH = "eleven_multilingual_v2", "eleven_flash_v2_5"
 EFFECT, MUSIC = "eleven_text_to_sound_v2", "music_v1"
 
 
 def payload(name: str) -> Any:
-    return json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
+    return recording("elevenlabs", name)
+
+
+def a_provider(fake: FakeVendor) -> ElevenLabsProvider:
+    return ElevenLabsProvider(KEY, MODELS, TERMS, base_url=fake.url)
 
 
 def asked(model: str, seed: int | None = None, **wish: Any) -> GenerationRequest:
@@ -55,18 +54,5 @@ def posts(fake: FakeVendor) -> int:
     return sum(seen["method"] == "POST" for seen in fake.log()["requests"])
 
 
-def beside(answer: Path) -> list[str]:
-    """The files that are there after a submit or a download."""
-    return [found.name for found in answer.parent.iterdir()]
-
-
 def long_ago() -> datetime:
     return datetime.now(UTC) - timedelta(hours=1)
-
-
-async def recorded(
-    provider: ElevenLabsProvider, reply: Callable[[httpx.Request], httpx.Response]
-) -> None:
-    """Let recorded answers speak in place of the fake."""
-    await provider._wire.close()
-    provider._wire.client = httpx.AsyncClient(transport=httpx.MockTransport(reply))

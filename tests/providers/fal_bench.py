@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,8 +14,8 @@ from filmforge.providers.catalogue import Model, fit, load_models
 from filmforge.providers.fal import FalProvider
 from tests.fakes.fal import DOT, KEY
 from tests.fakes.process import FakeVendor
+from tests.providers.recordings import recording
 
-PAYLOADS = Path(__file__).parent / "payloads" / "fal"
 PROMPT = "A lamp in an empty attic"
 TEXT = "Nobody has been here for years."
 FLUX = "fal-ai/flux/schnell"
@@ -50,7 +49,7 @@ MODELS = load_models("fal")
 
 def payload(name: str) -> Any:
     """A recorded payload."""
-    return json.loads((PAYLOADS / f"{name}.json").read_text())
+    return recording("fal", name)
 
 
 def a_request(

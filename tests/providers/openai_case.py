@@ -1,7 +1,6 @@
 """What the tests of the openai provider share: requests, recorded payloads, an ear."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from filmforge.providers.catalogue import fit, load_models
 from filmforge.providers.openai import OpenAIProvider
 from tests.fakes.openai import KEY, WEBHOOK_SECRET
 from tests.fakes.process import FakeVendor
+from tests.providers.recordings import recording
 
 MODELS = load_models("openai")
-PAYLOADS = Path(__file__).parent / "payloads" / "openai"
 PROMPT = "A boy climbs the stairs to the attic"
 LINE = "Who is there?"
 MEGABYTES = 20_000_000
@@ -52,7 +51,7 @@ def speech_request(text: str = LINE, model: str = "tts-1") -> GenerationRequest:
 
 
 def payload(name: str) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text())
+    read: dict[str, Any] = recording("openai", name)
     return read
 
 

@@ -1,7 +1,6 @@
 """What the tests of the `replicate` provider share: requests, recorded payloads, an inbox."""
 
 import asyncio
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,8 +12,8 @@ from filmforge.providers.catalogue import Model, fit, load_models
 from filmforge.providers.replicate import ReplicateProvider
 from tests.fakes.process import FakeVendor
 from tests.fakes.replicate import TOKEN
+from tests.providers.recordings import recording
 
-PAYLOADS = Path(__file__).parent / "payloads" / "replicate"
 MODELS = load_models("replicate")
 NOWHERE = Path("never-written")
 PROMPT = "A lamp in an empty attic"
@@ -38,7 +37,7 @@ USUAL = {
 
 def payload(name: str) -> Any:
     """A recorded payload."""
-    return json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
+    return recording("replicate", name)
 
 
 def provider_of(vendor: FakeVendor, token: str = TOKEN, **changes: Any) -> ReplicateProvider:

@@ -2,14 +2,11 @@
 
 import functools
 import io
-import json
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 from PIL import Image
 
 from filmforge.domain import GenerationRequest, Ingredient, Kind
@@ -17,18 +14,22 @@ from filmforge.providers.base import Job, JobReport, JobStatus, Material, Terms
 from filmforge.providers.catalogue import fit, load_models
 from filmforge.providers.runway import RunwayProvider
 from tests.fakes.process import FakeVendor
+from tests.providers.recordings import recording
 
 KEY = "key_0f5e1d2c3b4a"
 WORDS = "the keeper turns to the window"
 MODELS = load_models("runway")
 TERMS = Terms(submit_timeout_s=4, private=True)
-PAYLOADS = Path(__file__).with_name("payloads") / "runway"
 FRAME = Ingredient(role="frame", digest="0" * 64)
 TURBO, VEO, PICTURE = "gen4_turbo", "veo3.1_fast", "gen4_image"
 
 
 def payload(name: str) -> Any:
-    return json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
+    return recording("runway", name)
+
+
+def a_provider(fake: FakeVendor) -> RunwayProvider:
+    return RunwayProvider(KEY, MODELS, TERMS, base_url=fake.url)
 
 
 def clip(model: str = TURBO, duration: str = "4.2", **wish: Any) -> GenerationRequest:
@@ -85,11 +86,3 @@ async def ended(provider: RunwayProvider, job: Job, request: GenerationRequest) 
     while (report := await provider.poll(job, request)).status is JobStatus.RUNNING:
         assert time.monotonic() < deadline
     return report
-
-
-async def recorded(
-    provider: RunwayProvider, reply: Callable[[httpx.Request], httpx.Response]
-) -> None:
-    """Let recorded answers speak in place of the fake."""
-    await provider._wire.close()
-    provider._wire.client = httpx.AsyncClient(transport=httpx.MockTransport(reply))

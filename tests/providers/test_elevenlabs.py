@@ -1,7 +1,6 @@
 """Orders to the elevenlabs provider, against a fake ElevenLabs of its own."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,41 +32,14 @@ from tests.providers.elevenlabs_case import (
     MODELS,
     SPEECH,
     TERMS,
-    beside,
     effect,
     line,
     long_ago,
     music,
     payload,
     posts,
-    recorded,
 )
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVendor]:
-    state = tmp_path_factory.mktemp("elevenlabs") / "db"
-    with fake_vendor("tests.fakes.elevenlabs", state) as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running: FakeVendor) -> FakeVendor:
-    running.reset()
-    running.settings(latency_s=0)
-    return running
-
-
-@pytest.fixture
-async def provider(fake: FakeVendor) -> AsyncIterator[ElevenLabsProvider]:
-    made = ElevenLabsProvider(KEY, MODELS, TERMS, base_url=fake.url)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def answer(tmp_path: Path) -> Path:
-    return tmp_path / "answer"
+from tests.providers.recordings import beside, recorded
 
 
 @pytest.mark.parametrize(

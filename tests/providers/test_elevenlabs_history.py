@@ -1,7 +1,6 @@
 """What the history of ElevenLabs tells: a lost line is found in it, fetched and counted."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +16,7 @@ from filmforge.providers import elevenlabs
 from filmforge.providers.base import Job, JobStatus
 from filmforge.providers.catalogue import Recovery
 from filmforge.providers.elevenlabs import ElevenLabsProvider
-from tests.fakes.process import FakeVendor, fake_vendor
+from tests.fakes.process import FakeVendor
 from tests.providers.elevenlabs_case import (
     FLASH,
     KEY,
@@ -25,46 +24,19 @@ from tests.providers.elevenlabs_case import (
     MODELS,
     SPEECH,
     TERMS,
-    beside,
     effect,
     line,
     long_ago,
     music,
     payload,
     posts,
-    recorded,
 )
+from tests.providers.recordings import beside, recorded
 
 
 def history_of(fake: FakeVendor) -> Any:
     told = httpx.get(f"{fake.url}/v1/history", headers={"xi-api-key": KEY}, trust_env=False)
     return told.json()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVendor]:
-    state = tmp_path_factory.mktemp("elevenlabs") / "db"
-    with fake_vendor("tests.fakes.elevenlabs", state) as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running: FakeVendor) -> FakeVendor:
-    running.reset()
-    running.settings(latency_s=0)
-    return running
-
-
-@pytest.fixture
-async def provider(fake: FakeVendor) -> AsyncIterator[ElevenLabsProvider]:
-    made = ElevenLabsProvider(KEY, MODELS, TERMS, base_url=fake.url)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def answer(tmp_path: Path) -> Path:
-    return tmp_path / "answer"
 
 
 async def lose(provider: ElevenLabsProvider, request: GenerationRequest, answer: Path) -> None:

@@ -1,7 +1,6 @@
 """Orders to the runway provider, against a fake Runway of its own."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +28,7 @@ from filmforge.providers.base import Job, JobStatus, Material, Terms
 from filmforge.providers.catalogue import Recovery
 from filmforge.providers.runway import MAX_DATA_URI_CHARS, RunwayProvider
 from tests.fakes.process import FakeVendor, fake_vendor
+from tests.providers.recordings import recorded
 from tests.providers.runway_case import (
     KEY,
     MODELS,
@@ -41,29 +41,8 @@ from tests.providers.runway_case import (
     payload,
     picture,
     posts,
-    recorded,
     submit,
 )
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVendor]:
-    with fake_vendor("tests.fakes.runway", tmp_path_factory.mktemp("runway") / "db") as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running: FakeVendor) -> FakeVendor:
-    running.reset()
-    running.settings(latency_s=0)
-    return running
-
-
-@pytest.fixture
-async def provider(fake: FakeVendor) -> AsyncIterator[RunwayProvider]:
-    made = RunwayProvider(KEY, MODELS, TERMS, base_url=fake.url)
-    yield made
-    await made.close()
 
 
 @pytest.mark.parametrize(

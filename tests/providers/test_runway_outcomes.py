@@ -1,7 +1,6 @@
 """What becomes of a task at Runway: it runs, ends, is taken back, is fetched."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,43 +13,17 @@ from filmforge.errors import BadMedia, ProviderUnavailable
 from filmforge.media.probe import verify
 from filmforge.providers.base import Job, JobStatus, Terms
 from filmforge.providers.runway import RunwayProvider
-from tests.fakes.process import FakeVendor, fake_vendor
+from tests.fakes.process import FakeVendor
+from tests.providers.recordings import beside, recorded
 from tests.providers.runway_case import (
     KEY,
     MODELS,
-    TERMS,
     clip,
     ended,
     payload,
     posts,
-    recorded,
     submit,
 )
-
-
-def beside(path: Path) -> list[str]:
-    """The files that are there after a download."""
-    return [found.name for found in path.parent.iterdir()]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVendor]:
-    with fake_vendor("tests.fakes.runway", tmp_path_factory.mktemp("runway") / "db") as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running: FakeVendor) -> FakeVendor:
-    running.reset()
-    running.settings(latency_s=0)
-    return running
-
-
-@pytest.fixture
-async def provider(fake: FakeVendor) -> AsyncIterator[RunwayProvider]:
-    made = RunwayProvider(KEY, MODELS, TERMS, base_url=fake.url)
-    yield made
-    await made.close()
 
 
 async def test_the_recorded_answers_are_read(provider: RunwayProvider) -> None:

@@ -196,19 +196,24 @@ async def test_an_uploaded_frame_survives_a_retry_of_what_failed_after_it(
     assert len(world.jobs(model="image")) == 1
 
 
-async def test_an_uploaded_clip_takes_the_place_of_a_failed_one(
-    world: World, tmp_path: Path
-) -> None:
+async def clip_of_another_film(world: World, tmp_path: Path) -> bytes:
     other = await world.submit(film_document(shots=1, stop_after="clips"))
     await world.finish(other)
     clip = tmp_path / "clip.mp4"
     made = world.shot(other, "s000").video_digest
     assert made is not None
     await world.parts.store.fetch(made, clip)
+    return clip.read_bytes()
+
+
+async def test_an_uploaded_clip_takes_the_place_of_a_failed_one(
+    world: World, tmp_path: Path
+) -> None:
+    clip = await clip_of_another_film(world, tmp_path)
     await fail(world, "job_fails", model="video-1")
     film_id = await world.submit(film_document(shots=1))
     await world.until_film(film_id, Execution.NEEDS_ATTENTION)
-    digest = await uploaded(world, tmp_path, film_id, Kind.VIDEO, clip.read_bytes())
+    digest = await uploaded(world, tmp_path, film_id, Kind.VIDEO, clip)
     wish = Replace(shot_id="s000", kind=Kind.VIDEO, digest=digest, who="editor")
     await world.command(film_id, wish)
     assert (await world.finish(film_id)).done == 1
@@ -220,16 +225,11 @@ async def test_an_uploaded_clip_takes_the_place_of_a_failed_one(
 async def test_an_own_clip_closes_the_gate_that_its_shot_waits_at(
     world: World, tmp_path: Path
 ) -> None:
-    other = await world.submit(film_document(shots=1, stop_after="clips"))
-    await world.finish(other)
-    clip = tmp_path / "clip.mp4"
-    made = world.shot(other, "s000").video_digest
-    assert made is not None
-    await world.parts.store.fetch(made, clip)
+    clip = await clip_of_another_film(world, tmp_path)
     approval = {"frames": "required"}
     film_id = await world.submit(film_document(shots=1, stop_after="clips", approval=approval))
     await world.until_waiting(film_id, "s000")
-    digest = await uploaded(world, tmp_path, film_id, Kind.VIDEO, clip.read_bytes())
+    digest = await uploaded(world, tmp_path, film_id, Kind.VIDEO, clip)
     wish = Replace(shot_id="s000", kind=Kind.VIDEO, digest=digest, who="editor")
     await world.command(film_id, wish)
     assert world.ledger.gates.waiting(film_id) == []
