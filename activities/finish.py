@@ -15,12 +15,12 @@ from activities.cutting import CuttingRoom, shown, slots_of_shots
 from activities.marks import Marks
 from activities.presence import heartbeats
 from activities.workshop import Workshop, few_at_once, recipe_of
-from filmforge.contracts import AssembleOrder, ConformOrder
+from filmforge.contracts import Assembled, AssembleOrder, ConformOrder
 from filmforge.cut.layout import Slot
 from filmforge.cut.reel import Copied, Passage, reel_of
 from filmforge.cut.scoring import score_of
 from filmforge.cut.timeline import PICTURE, media_of, slots_of
-from filmforge.domain import GenerationRequest, Ingredient, Output
+from filmforge.domain import Asset, GenerationRequest, Ingredient, Output
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
 from filmforge.ledger.shots import ShotRecord
@@ -60,13 +60,15 @@ class Finish:
 
     @activity.defn(name="assemble")
     @film_errors
-    async def assemble(self, order: AssembleOrder) -> None:
-        """Join what the timeline shows into the film and deliver it; no shots, no film."""
+    async def assemble(self, order: AssembleOrder) -> Assembled:
+        """Join what the timeline shows into the film; no shots, no film."""
         async with heartbeats():
             brief = (await asyncio.to_thread(self._ledger.films.read, order.film_id)).brief
             timeline = await asyncio.to_thread(self._cutting.timeline, order.film_id)
-            if slots_of(timeline):
-                await self._assemble(order.film_id, timeline, brief.output, brief.sound)
+            if not slots_of(timeline):
+                return Assembled()
+            film = await self._assemble(order.film_id, timeline, brief.output, brief.sound)
+            return Assembled(digest=film.digest)
 
     async def _conform(self, record: ShotRecord, clip: str, slot: Slot, output: Output) -> str:
         """The digest of the shot's piece: this one, one made before from the same, or a new one."""
@@ -91,7 +93,7 @@ class Finish:
 
     async def _assemble(
         self, film_id: str, timeline: Timeline, output: Output, sound: Sound
-    ) -> None:
+    ) -> Asset:
         slots, fps = slots_of(timeline), output.fps
         pieces = await self._pieces(film_id, timeline, slots, output)
         reel = reel_of(slots)
@@ -111,7 +113,7 @@ class Finish:
 
         film = await self._workshop.made(recipe, make)
         self._marks.reach("assembled", recipe.key)
-        await asyncio.to_thread(self._ledger.films.deliver, film_id, "film", film, recipe)
+        return film
 
     async def _pieces(
         self, film_id: str, timeline: Timeline, slots: Sequence[Slot], output: Output

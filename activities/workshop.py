@@ -2,9 +2,10 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
@@ -12,12 +13,24 @@ from activities.download import asset_of
 from filmforge.domain import Asset, GenerationRequest, Ingredient, Kind
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
+from filmforge.ledger.makings import Making
 from filmforge.media.probe import probe
 from filmforge.store import AssetStore
 
 R = TypeVar("R")
 # From the folder to work in and the recipe's ingredients, in order, to the file that was made.
 Make = Callable[[Path, Sequence[Path]], Awaitable[Path]]
+
+
+class MadeFile(NamedTuple):
+    """A file that was made, and the name it is found by among those of its recipe."""
+
+    name: str
+    path: Path
+    media_type: str
+
+
+MakeFiles = Callable[[Path, Sequence[Path]], Awaitable[Sequence[MadeFile]]]
 
 AT_ONCE = 8
 # Part of every recipe: raise it when filmforge.media makes other bytes from the same sources.
@@ -51,18 +64,29 @@ class Workshop:
 
     async def made(self, recipe: GenerationRequest, make: Make) -> Asset:
         """What the recipe came to before, if the store still has it; else it is made now."""
-        return await self.made_before(recipe) or await self._make(recipe, make)
+        if found := await self._made_before(recipe):
+            return (await asyncio.to_thread(self._ledger.assets.read, found[0].digest)).asset
+        async with self.bench(recipe) as (folder, sources):
+            path = await make(folder, sources)
+            facts = await asyncio.to_thread(probe, path)
+            asset = asset_of(await self._store.put(path, facts.media_type), facts)
+        await asyncio.to_thread(self._ledger.assets.keep, asset, recipe)
+        await self._keep(recipe, [_making("", asset)])
+        return asset
 
-    async def made_before(self, recipe: GenerationRequest) -> Asset | None:
-        """What the same recipe came to before, if the store still has it."""
-        found = await asyncio.to_thread(self._ledger.assets.made_by, recipe.key)
-        try:
-            present = found and await self._store.size(found.digest) == found.size
-        except NotFound:
-            return None
-        return found if present else None
+    async def made_files(self, recipe: GenerationRequest, make: MakeFiles) -> Sequence[Making]:
+        """The same for a recipe of several files, which are found by their names."""
+        if found := await self._made_before(recipe):
+            return found
+        async with self.bench(recipe) as (folder, sources):
+            files = await make(folder, sources)
+            made = await few_at_once([self._put(file) for file in files])
+        await self._keep(recipe, made)
+        return made
 
-    async def _make(self, recipe: GenerationRequest, make: Make) -> Asset:
+    @asynccontextmanager
+    async def bench(self, recipe: GenerationRequest) -> AsyncIterator[tuple[Path, list[Path]]]:
+        """A folder to work in, with the recipe's ingredients in order; it is removed afterwards."""
         with tempfile.TemporaryDirectory(dir=self._work_dir) as name:
             folder = Path(name)
             sources = [folder / f"{n:05d}-{part.role}" for n, part in enumerate(recipe.inputs)]
@@ -72,11 +96,32 @@ class Workshop:
                     for part, path in zip(recipe.inputs, sources, strict=True)
                 ]
             )
-            path = await make(folder, sources)
-            facts = await asyncio.to_thread(probe, path)
-            asset = asset_of(await self._store.put(path, facts.media_type), facts)
-        await asyncio.to_thread(self._ledger.assets.keep, asset, recipe)
-        return asset
+            yield folder, sources
+
+    async def _made_before(self, recipe: GenerationRequest) -> Sequence[Making]:
+        """What the same recipe came to before, if the store still has all of it."""
+        found = await asyncio.to_thread(self._ledger.makings.of, recipe.key)
+        present = await few_at_once([self._is_there(making) for making in found])
+        return found if all(present) else ()
+
+    async def _is_there(self, making: Making) -> bool:
+        try:
+            return await self._store.size(making.digest) == making.size
+        except NotFound:
+            return False
+
+    async def _put(self, file: MadeFile) -> Making:
+        stored = await self._store.put(file.path, file.media_type)
+        return Making(
+            name=file.name, digest=stored.digest, media_type=file.media_type, size=stored.size
+        )
+
+    async def _keep(self, recipe: GenerationRequest, made: Sequence[Making]) -> None:
+        await asyncio.to_thread(self._ledger.makings.keep, recipe.key, made)
+
+
+def _making(name: str, asset: Asset) -> Making:
+    return Making(name=name, digest=asset.digest, media_type=asset.media_type, size=asset.size)
 
 
 async def few_at_once(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:

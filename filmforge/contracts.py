@@ -275,6 +275,19 @@ class AssembleOrder(Frozen):
     film_id: Identifier
 
 
+class Assembled(Frozen):
+    """The result of `assemble`: the film as it was joined, None when it shows no shot."""
+
+    digest: Digest | None = None
+
+
+class MasterOrder(Frozen):
+    """The input of the steps that deliver a film: the digest is that of the film as joined."""
+
+    film_id: Identifier
+    digest: Digest
+
+
 class Command(Frozen):
     """A person's command with the film it is for, as an activity records it, once for its id."""
 

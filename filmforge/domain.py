@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from filmforge.delivery import Deliveries
 from filmforge.fields import (
     MAX_PROMPT_CHARS,
     Digest,
@@ -31,8 +32,11 @@ from filmforge.fields import (
     Seconds,
     plain_text,
 )
+from filmforge.look import Look
 from filmforge.money import Money
+from filmforge.quality import QualityPolicy
 from filmforge.sound import Sound
+from filmforge.subtitles import Card, Subtitles
 from filmforge.transition import CUT, GivenTransition, Trim
 
 MAX_SHOTS = 5_000
@@ -140,6 +144,12 @@ class Output(Frozen):
     fps: Rate = Fraction(24)
 
 
+class Scene(Frozen):
+    """What is said of the shots of one scene; its look counts before the film's."""
+
+    look: Look = Look()
+
+
 class Brief(Frozen):
     """What a submitted film says besides its shots.
 
@@ -161,7 +171,14 @@ class Brief(Frozen):
     transition: GivenTransition = CUT
     opening: GivenTransition = CUT
     trim: dict[Identifier, Trim] = {}
+    title_card: Card | None = None
+    end_card: Card | None = None
+    look: Look = Look()
+    scenes: dict[Identifier, Scene] = {}
     sound: Sound = Sound()
+    subtitles: Subtitles | None = None
+    quality: QualityPolicy = QualityPolicy()
+    deliveries: Deliveries = ()
     stop_after: Stage = Stage.FILM
     callback_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
@@ -208,6 +225,29 @@ class Film(Brief):
                     f"trim.{shot_id}: cuts off {trim.start + trim.end:f} s of a shot of "
                     f"{lengths[shot_id]:f} s. Leave something of it."
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _scenes_have_shots(self) -> Self:
+        scenes = {shot.scene_id for shot in self.shots}
+        for scene_id in self.scenes:
+            if scene_id not in scenes:
+                raise ValueError(
+                    f"scenes.{scene_id}: no shot is in a scene {scene_id!r}. "
+                    "Correct it, or give shots this scene_id."
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _translations_have_shots(self) -> Self:
+        shots = {shot.shot_id for shot in self.shots}
+        for index, track in enumerate(self.subtitles.tracks if self.subtitles else ()):
+            for shot_id in track.lines or ():
+                if shot_id not in shots:
+                    raise ValueError(
+                        f"subtitles.tracks[{index}].lines.{shot_id}: no shot has this id. "
+                        "Correct or remove it."
+                    )
         return self
 
     @model_validator(mode="after")
@@ -266,7 +306,9 @@ class Direction(Frozen):
     `notes` are reviewers' words, oldest first; each rejected frame adds one retake, which
     moves the seed. `changes` replaces shot fields; `providers` replaces models; `replaced`
     holds the digests of uploaded assets that stand in for generated ones. `fell_back` names the
-    kinds whose model FilmForge itself replaced by its fallback.
+    kinds whose model FilmForge itself replaced by its fallback. `accepted` are takes that are good
+    enough for a person whatever was found in them; `remade` counts the retakes that were made of
+    a kind because of what was found.
     """
 
     notes: tuple[Note, ...] = ()
@@ -275,12 +317,14 @@ class Direction(Frozen):
     providers: Providers = Providers()
     replaced: dict[Kind, Digest] = {}
     fell_back: tuple[Kind, ...] = ()
+    accepted: tuple[Digest, ...] = ()
+    remade: dict[Kind, int] = {}
 
 
 class Ingredient(Frozen):
     """An asset that a request is made from: the frame of a clip, the pieces of a film."""
 
-    role: Literal["frame", "clip", "voice", "piece", "sound"]
+    role: Literal["frame", "clip", "voice", "piece", "sound", "lut", "font", "film", "captions"]
     digest: Digest
 
 

@@ -22,6 +22,7 @@ from activities.download import Downloads
 from activities.finish import Finish
 from activities.generate import Generate
 from activities.marks import Marks
+from activities.release import Release
 from activities.send import Send
 from activities.sweep import Sweep
 from filmforge.contracts import CPU_QUEUE, ORCHESTRATION_QUEUE
@@ -83,10 +84,11 @@ def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> l
         **worker_options(),
     )
     finish = Finish(parts.ledger, parts.store, parts.settings.work_dir / "finish", marks)
+    release = Release(parts.ledger)
     cpu = Worker(
         client,
         task_queue=CPU_QUEUE,
-        activities=[finish.conform, finish.assemble],
+        activities=[finish.conform, finish.assemble, release.release],
         max_concurrent_activities=parts.settings.cpu_slots or os.cpu_count() or 1,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -16,10 +17,12 @@ with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
         FILM_WORKFLOW,
         TASK_TIMEOUT_S,
+        Assembled,
         AssembleOrder,
         FilmNews,
         FilmOrder,
         FilmPlan,
+        MasterOrder,
         Page,
         Progress,
         ShotOrder,
@@ -30,10 +33,13 @@ with workflow.unsafe.imports_passed_through():
         shot_workflow_id,
     )
     from filmforge.domain import Execution, Stage
+    from filmforge.fields import Frozen
     from workflows.desk import Desk
     from workflows.failure import code_of
     from workflows.policies import BOOKS, FINISH
     from workflows.shot import ShotWorkflow
+
+R = TypeVar("R")
 
 PAGE = 50
 # Well under Temporal's 51,200: a run that has grown this long drains and continues as new.
@@ -98,21 +104,27 @@ class FilmWorkflow(Desk):
         return self._settled() and self._changes == seen
 
     async def _assemble(self) -> None:
-        """Join the pieces; what cannot be joined blocks the film until a person acts."""
+        """Join the pieces and deliver the film; what can't be blocks it until a person acts."""
         await self._tell(Execution.RUNNING, "assembling")
-        handle = workflow.start_activity(
-            "assemble",
-            AssembleOrder(film_id=self._film_id),
-            **FINISH,
-        )
-        await workflow.wait_condition(lambda: handle.done() or self._cancelled)
-        if self._cancelled:
-            handle.cancel()
         try:
-            await handle
+            made = await self._step("assemble", AssembleOrder(film_id=self._film_id), Assembled)
+            if made.digest:
+                await self._deliver(MasterOrder(film_id=self._film_id, digest=made.digest))
         except (ActivityError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
                 self._blocked = code_of(error) or "assembly_failed"
+
+    async def _deliver(self, master: MasterOrder) -> None:
+        await self._step("release", master)
+
+    async def _step(self, name: str, order: Frozen, result: type[R] | None = None) -> R:
+        """A step on the CPU queue, given up when the film is cancelled meanwhile."""
+        handle = workflow.start_activity(name, order, result_type=result, **FINISH)
+        await workflow.wait_condition(lambda: handle.done() or self._cancelled)
+        if self._cancelled:
+            handle.cancel()
+        made: R = await handle
+        return made
 
     async def _fill_window(self) -> None:
         self._give_budget_another_chance()

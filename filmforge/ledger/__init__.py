@@ -15,6 +15,7 @@ from filmforge.ledger.events import Events
 from filmforge.ledger.films import Films
 from filmforge.ledger.gates import Gates, record_audit
 from filmforge.ledger.journal import Journal
+from filmforge.ledger.makings import Makings
 from filmforge.ledger.settlement import record_budget
 from filmforge.ledger.shots import Shots
 from filmforge.ledger.takes import Takes
@@ -35,6 +36,7 @@ class Ledger:
     costs: Costs
     events: Events
     callbacks: Callbacks
+    makings: Makings
 
     def budget(self, film_id: str) -> Budget:
         """The four figures of a film. Raises NotFound."""
@@ -91,4 +93,5 @@ def open_ledger(url: str) -> Ledger:
         costs=Costs(db),
         events=Events(db),
         callbacks=Callbacks(db),
+        makings=Makings(db),
     )

@@ -112,14 +112,6 @@ class Assets:
                 raise NotFound(f"there is no asset {digest}")
             return _found(row, _tags_of(tx, [digest]).get(digest, {}))
 
-    def made_by(self, request_key: str) -> Asset | None:
-        """The asset that a request of this key has come to, if it is in the index."""
-        with self._db.read() as tx:
-            row = tx.execute(
-                select(assets).where(assets.c.request_key == request_key).limit(1)
-            ).one_or_none()
-        return _found(row, {}).asset if row else None
-
     def keep(self, asset: Asset, recipe: GenerationRequest) -> None:
         """Remember what a step of ours made; the recipe says how."""
         with self._db.write() as tx:

@@ -12,28 +12,34 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.domain import (
-    Asset,
     Brief,
     Direction,
     Execution,
     Film,
-    GenerationRequest,
     Review,
     Stage,
 )
 from filmforge.errors import BudgetExceeded, Conflict, NotFound
 from filmforge.fields import Frozen
-from filmforge.ledger.assets import index_step
 from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.tables import films, outputs, shots
+from filmforge.transition import CUT
 
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
 _OVER = (*ENDED, Execution.CANCELLING)
 
 # Fields that came later: without them a film is the one that was submitted before they existed.
-_USUAL = Brief().model_dump(mode="json", include={"project", "priority", "fallbacks"})
+_USUAL = Brief().model_dump(
+    mode="json",
+    include={
+        "project", "priority", "fallbacks", "transition", "opening", "trim", "title_card",
+        "end_card", "look", "scenes", "sound", "subtitles", "quality", "deliveries",
+    },
+)  # fmt: skip
+# What a shot without a transition said before films could say it for all their shots.
+_CUT = CUT.model_dump(mode="json")
 
 
 class FilmRecord(Frozen):
@@ -184,16 +190,22 @@ class Films:
             record_event(tx, film_id, "film.resumed", stop_after=stop_after)
             return _film(_must_film(tx, film_id))
 
-    def deliver(self, film_id: str, kind: str, made: Asset, recipe: GenerationRequest) -> None:
+    def deliver(
+        self, film_id: str, kind: str, digest: str, media_type: str, recipe_key: str | None = None
+    ) -> None:
         """Record a file that the film was made into; it takes the place of an earlier one."""
         with self._db.write() as tx:
             _must_film(tx, film_id)
-            index_step(tx, made, recipe)
             mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
-            values = {"digest": made.digest, "media_type": made.media_type, "at": now()}
+            values = {
+                "digest": digest,
+                "media_type": media_type,
+                "recipe_key": recipe_key,
+                "at": now(),
+            }
             if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
                 tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
-            record_event(tx, film_id, "film.output", kind=kind, digest=made.digest)
+            record_event(tx, film_id, "film.output", kind=kind, digest=digest)
 
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
         """(kind, digest, media type) of every file the film was made into."""
@@ -260,6 +272,8 @@ def _body_digest(film: Film) -> str:
     for name, usual in _USUAL.items():
         if body[name] == usual:
             del body[name]
+    for shot in body["shots"]:
+        shot["transition"] = shot["transition"] or _CUT
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -68,6 +68,7 @@ films = Table(
     Column("reason", String(64)),
     Column("stop_after", String(10), nullable=False),
     Column("callback_url", String(2000)),
+    Column("recut", JSON(none_as_null=True)),
     Column("run", Integer, nullable=False, default=0),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
@@ -91,6 +92,8 @@ shots = Table(
     Column("audio_digest", String(64)),
     Column("conformed_digest", String(64)),
     Column("conformed_key", String(64)),
+    Column("signed_digest", String(64)),
+    Column("cue", JSON(none_as_null=True)),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("film_id", "position"),
 )
@@ -263,6 +266,7 @@ takes = Table(
     Column("saved_micros", BigInteger, nullable=False),
     Column("reused", Boolean, nullable=False),
     Column("note", Text),
+    Column("checked", JSON(none_as_null=True)),
     Column("at", UtcDateTime, nullable=False, index=True),
     ForeignKeyConstraint(["film_id", "shot_id"], ["shots.film_id", "shots.shot_id"]),
     UniqueConstraint("film_id", "shot_id", "kind", "request_key"),
@@ -290,9 +294,34 @@ outputs = Table(
     "outputs",
     metadata,
     Column("film_id", ForeignKey("films.film_id"), primary_key=True),
-    Column("kind", String(20), primary_key=True),
+    Column("kind", String(64), primary_key=True),
     Column("digest", ForeignKey("assets.digest"), nullable=False),
     Column("media_type", String(100), nullable=False),
+    Column("recipe_key", String(64)),
+    Column("checked", JSON(none_as_null=True)),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# What a step of ours made of a recipe: one file of no name, or several under their names.
+makings = Table(
+    "makings",
+    metadata,
+    Column("recipe_key", String(64), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# What was measured of a file depends on its bytes and on who measures, and on nothing else.
+measures = Table(
+    "measures",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("edition", Integer, primary_key=True),
+    Column("found", JSON, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )
 

@@ -151,7 +151,8 @@ async def test_a_finished_film_is_told_with_its_files_and_its_costs(
     studio.film(callback_url=receiver.url)
     studio.frame("attic", "a" * 64)
     made = Asset(digest="c" * 64, media_type="video/mp4", size=9, width=1280, height=720)
-    studio.ledger.films.deliver("attic", "film", made, RECIPE)
+    studio.ledger.assets.keep(made, RECIPE)
+    studio.ledger.films.deliver("attic", "film", made.digest, made.media_type)
     studio.ledger.films.set("attic", Execution.SUCCEEDED)
     async with running(studio):
         await until(lambda: delivered(studio))

@@ -46,13 +46,11 @@ def test_an_asset_tells_where_it_comes_from(ledger: Ledger) -> None:
     assert (kept.provider, kept.model, kept.kind) == ("fake", "image-1", "image")
     assert kept.request_key == request("an attic").key
     assert kept.tags["character"] == ("jon", "mira")
-    assert ledger.assets.made_by(request("an attic").key) == asset("an attic")
 
 
 def test_an_asset_that_is_not_known_is_not_found(ledger: Ledger) -> None:
     with pytest.raises(NotFound, match=digest("nothing")):
         ledger.assets.read(digest("nothing"))
-    assert ledger.assets.made_by(digest("nothing")) is None
 
 
 @pytest.mark.parametrize(

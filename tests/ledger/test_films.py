@@ -141,7 +141,8 @@ def test_a_film_made_again_takes_the_place_of_the_earlier_one(ledger: Ledger) ->
     add_film(ledger)
     old, new = (asset(name, "video/mp4") for name in ("old", "new"))
     for made in (old, new, new):
-        ledger.films.deliver("attic", "film", made, request("cut"))
+        ledger.assets.keep(made, request("cut"))
+        ledger.films.deliver("attic", "film", made.digest, made.media_type)
     assert ledger.films.outputs("attic") == [("film", new.digest, "video/mp4")]
     assert isinstance(ledger.assets.read(old.digest).asset, Asset)
 
