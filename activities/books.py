@@ -7,6 +7,7 @@ from temporalio import activity
 
 from activities.boundary import film_errors
 from filmforge.contracts import (
+    Accept,
     Command,
     Decide,
     FilmNews,
@@ -16,6 +17,7 @@ from filmforge.contracts import (
     GateState,
     Page,
     Recorded,
+    RemakeOrder,
     Reminder,
     Replace,
     Resolve,
@@ -27,7 +29,7 @@ from filmforge.contracts import (
 from filmforge.domain import Direction, Execution, Kind, Providers, Review
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
-from filmforge.ledger.shots import ShotRecord
+from filmforge.ledger.shots import ShotRecord, remaking
 
 
 class Books:
@@ -77,6 +79,14 @@ class Books:
         """Remind people of frames that have waited long."""
         for shot_id, digest in reminder.frames:
             await asyncio.to_thread(self._ledger.gates.remind, reminder.film_id, shot_id, digest)
+
+    @activity.defn(name="remake")
+    @film_errors
+    async def remake(self, order: RemakeOrder) -> None:
+        """Let takes be made again because of what was found in them."""
+        await asyncio.to_thread(
+            self._ledger.shots.remake, order.film_id, order.shot_id, order.takes, order.why
+        )
 
     @activity.defn(name="record")
     @film_errors
@@ -131,8 +141,11 @@ class Books:
             self._ledger.films.set(film_id, Execution.CANCELLING)
             self._ledger.gates.note(film_id, None, command.cancel.who, "cancel")
         wishes = (command.decide, command.retry, command.skip, command.replace, command.resolve)
-        wish = next((each for each in wishes if each is not None), None)
+        wish = next((each for each in (*wishes, command.accept) if each is not None), None)
         if wish is None:
+            return Recorded()
+        if wish.shot_id is None:
+            self._ledger.films.accept(film_id, wish.who)
             return Recorded()
         before = self._ledger.shots.read(film_id, wish.shot_id)
         match wish:
@@ -144,6 +157,8 @@ class Books:
                 self._replace(before, wish)
             case Resolve():
                 self._resolve(before, wish)
+            case Accept():
+                self._accept(before, wish)
             case _:
                 self._skip(before, wish.who)
         return Recorded(
@@ -164,6 +179,9 @@ class Books:
     def _retry(self, before: ShotRecord, wish: Retry) -> None:
         old = before.direction
         anew = wish.changes or wish.providers != Providers()
+        if before.reason == "quality" and not anew:
+            # The same request again would only find the same take again.
+            old = remaking(old, self._found_wanting(before))
         direction = old.model_copy(
             update={
                 "changes": {**old.changes, **wish.changes},
@@ -213,6 +231,22 @@ class Books:
         self._ledger.gates.note(
             before.film_id, wish.shot_id, wish.who, "resolve", choice=wish.choice
         )
+
+    def _accept(self, before: ShotRecord, wish: Accept) -> None:
+        film_id, shot_id = before.film_id, before.shot.shot_id
+        digests = tuple(self._found_wanting(before).values())
+        accepted = {"accepted": (*before.direction.accepted, *digests)}
+        self._ledger.shots.direct(film_id, shot_id, before.direction.model_copy(update=accepted))
+        self._ledger.gates.note(film_id, shot_id, wish.who, "accept", digests=[*digests])
+
+    def _found_wanting(self, record: ShotRecord) -> dict[Kind, str]:
+        """The takes in use that did not pass their check."""
+        takes = self._ledger.takes.of_shot(record.film_id, record.shot.shot_id)
+        return {
+            take.kind: take.digest
+            for take in takes
+            if take.digest == record.digest(take.kind) and take.checked and not take.checked.passes
+        }
 
     def _skip(self, before: ShotRecord, who: str) -> None:
         shot_id = before.shot.shot_id

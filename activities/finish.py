@@ -4,33 +4,38 @@ import asyncio
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 from opentimelineio.schema import Timeline
 from pydantic import JsonValue
 from temporalio import activity
 
 from activities.boundary import film_errors
-from activities.cutting import CuttingRoom, shown, slots_of_shots
+from activities.captioning import Captioning
+from activities.check import Check
+from activities.drawing import Drawing
 from activities.marks import Marks
 from activities.presence import heartbeats
-from activities.workshop import Workshop, few_at_once, recipe_of
-from filmforge.contracts import Assembled, AssembleOrder, ConformOrder
+from activities.workshop import Workshop, few_at_once
+from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
+from filmforge.cut.cards import cards_of, with_cards
 from filmforge.cut.layout import Slot
+from filmforge.cut.lettering import Lettered, Part, lettered
 from filmforge.cut.reel import Copied, Passage, reel_of
+from filmforge.cut.room import CuttingRoom, lay_out_film, shown
 from filmforge.cut.scoring import score_of
-from filmforge.cut.timeline import PICTURE, media_of, slots_of
-from filmforge.domain import Asset, GenerationRequest, Ingredient, Output
+from filmforge.cut.timeline import brief_of, scenes_of, slots_of, sources_of
+from filmforge.direction import directed
+from filmforge.domain import Asset, Brief, GenerationRequest, Ingredient
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
-from filmforge.ledger.shots import ShotRecord
+from filmforge.look import Look
 from filmforge.media.assemble import Run, assemble
-from filmforge.media.conform import ConformSpec, conform
-from filmforge.media.passage import Piece, Way, draw_blend, draw_fade
 from filmforge.media.score import Ducking, Score
 from filmforge.media.soundtrack import render_sound
+from filmforge.recipe import recipe_of
 from filmforge.sound import Sound
 from filmforge.store import AssetStore
+from filmforge.subtitles import Cue
 
 
 class Finish:
@@ -41,22 +46,35 @@ class Finish:
     ) -> None:
         self._ledger = ledger
         self._cutting = CuttingRoom(ledger)
-        self._workshop = Workshop(ledger, store, work_dir)
         self._marks = marks or Marks()
+        self._check = Check(ledger, store, work_dir)
+        self._workshop = Workshop(ledger, store, work_dir)
+        self._drawing = Drawing(self._workshop, self._marks)
+        self._captioning = Captioning(self._workshop, store)
 
     @activity.defn(name="conform")
     @film_errors
-    async def conform(self, order: ConformOrder) -> None:
-        """Make the shot a piece that joins any other piece without being encoded again."""
+    async def conform(self, order: ConformOrder) -> Conformed:
+        """Make the shot a piece that joins any other piece without being encoded again.
+
+        Its takes are checked first: nothing is made of what is to be made again or judged.
+        """
         async with heartbeats():
             record = await asyncio.to_thread(self._ledger.shots.read, order.film_id, order.shot_id)
-            brief = (await asyncio.to_thread(self._ledger.films.read, order.film_id)).brief
+            film = await asyncio.to_thread(self._ledger.films.read, order.film_id)
             if record.video_digest is None:
                 raise BadInput("video", "the shot has no clip yet", "Retry the shot.")
-            start = max(0, record.position - 1)
-            near = await asyncio.to_thread(self._ledger.shots.of_film, order.film_id, start, 3)
-            slots = {slot.shot_id: slot for slot in slots_of_shots(shown(near), brief)}
-            await self._conform(record, record.video_digest, slots[order.shot_id], brief.output)
+            checked = await self._check.shot(record, film.brief)
+            if not checked.passes:
+                return checked
+            slot = await asyncio.to_thread(self._slot, order, record.position, film.brief)
+            look = look_of(film.brief, record.shot.scene_id)
+            clip, output = record.video_digest, film.brief.output
+            piece, recipe = await self._drawing.piece(clip, slot, output, look)
+            await asyncio.to_thread(
+                self._ledger.shots.conformed, order.film_id, order.shot_id, piece, recipe
+            )
+            return checked
 
     @activity.defn(name="assemble")
     @film_errors
@@ -64,49 +82,40 @@ class Finish:
         """Join what the timeline shows into the film; no shots, no film."""
         async with heartbeats():
             brief = (await asyncio.to_thread(self._ledger.films.read, order.film_id)).brief
+            for card in cards_of(brief).values():
+                await self._drawing.card(card, brief.output)
             timeline = await asyncio.to_thread(self._cutting.timeline, order.film_id)
             if not slots_of(timeline):
                 return Assembled()
-            film = await self._assemble(order.film_id, timeline, brief.output, brief.sound)
+            film = await self._assemble(timeline, brief_of(timeline))
             return Assembled(digest=film.digest)
 
-    async def _conform(self, record: ShotRecord, clip: str, slot: Slot, output: Output) -> str:
-        """The digest of the shot's piece: this one, one made before from the same, or a new one."""
-        spec = _spec(slot, output)
-        inputs = [Ingredient(role="clip", digest=clip)]
-        recipe = recipe_of("conform", {"spec": spec.model_dump(mode="json")}, inputs)
-        if record.conformed_digest and record.conformed_key == recipe.key:
-            return record.conformed_digest
+    def _slot(self, order: ConformOrder, position: int, brief: Brief) -> Slot:
+        """Where the shot lies as far as its neighbours decide it, cards among them."""
+        start = max(0, position - 1)
+        near = shown(self._ledger.shots.of_film(order.film_id, start, 3))
+        shots = with_cards([directed(each.shot, each.direction) for each in near], brief)
+        slots = {slot.shot_id: slot for slot in lay_out_film(shots, brief)}
+        return slots[order.shot_id]
 
-        async def make(folder: Path, sources: Sequence[Path]) -> Path:
-            self._marks.reach("conforming", recipe.key)
-            piece = folder / "piece.mov"
-            await conform(sources[0], piece, spec)
-            return piece
-
-        piece = await self._workshop.made(recipe, make)
-        self._marks.reach("conformed", recipe.key)
-        await asyncio.to_thread(
-            self._ledger.shots.conformed, record.film_id, record.shot.shot_id, piece, recipe
-        )
-        return piece.digest
-
-    async def _assemble(
-        self, film_id: str, timeline: Timeline, output: Output, sound: Sound
-    ) -> Asset:
-        slots, fps = slots_of(timeline), output.fps
-        pieces = await self._pieces(film_id, timeline, slots, output)
-        reel = reel_of(slots)
+    async def _assemble(self, timeline: Timeline, brief: Brief) -> Asset:
+        slots, fps = slots_of(timeline), brief.output.fps
+        pieces = await self._pieces(timeline, slots, brief)
+        reel = lettered(reel_of(slots), await self._burnt(brief, timeline), slots, fps)
         drawn = await few_at_once(
-            [self._draw(each, slots, pieces, fps) for each in reel if isinstance(each, Passage)]
+            [
+                self._drawing.part(part, slots, pieces, brief.output, brief.subtitles)
+                for part in reel
+                if not isinstance(part, Copied)
+            ]
         )
-        score = score_of(timeline, pieces, _ducking(sound))
-        recipe = _film_recipe(reel, score, sound, fps, [*pieces, *drawn])
+        score = score_of(timeline, pieces, _ducking(brief.sound))
+        recipe = _film_recipe(reel, score, brief.sound, fps, [*pieces, *drawn])
 
         async def make(folder: Path, sources: Sequence[Path]) -> Path:
             self._marks.reach("assembling", recipe.key)
             files = {part.digest: path for part, path in zip(recipe.inputs, sources, strict=True)}
-            heard = await render_sound(score, files, folder, sound.loudness)
+            heard = await render_sound(score, files, folder, brief.sound.loudness)
             film = folder / "film.mp4"
             await assemble(_runs(reel, slots, sources), heard.spans, film, fps)
             return film
@@ -115,47 +124,39 @@ class Finish:
         self._marks.reach("assembled", recipe.key)
         return film
 
-    async def _pieces(
-        self, film_id: str, timeline: Timeline, slots: Sequence[Slot], output: Output
-    ) -> list[str]:
-        """The digest of every shot's piece, in order."""
-        records = await asyncio.to_thread(self._ledger.shots.of_film, film_id)
-        by_id = {record.shot.shot_id: record for record in records}
-        clips = media_of(timeline, PICTURE)
-        return await few_at_once(
+    async def _pieces(self, timeline: Timeline, slots: Sequence[Slot], brief: Brief) -> list[str]:
+        """The digest of every slot's piece, in order."""
+        cards = cards_of(brief)
+        rows = zip(slots, sources_of(timeline), scenes_of(timeline), strict=True)
+        made = await few_at_once(
             [
-                self._conform(by_id[slot.shot_id], clip, slot, output)
-                for slot, clip in zip(slots, clips, strict=True)
+                self._drawing.piece(
+                    source,
+                    slot,
+                    brief.output,
+                    Look() if slot.shot_id in cards else look_of(brief, scene_id),
+                )
+                for slot, source, scene_id in rows
             ]
         )
+        return [piece.digest for piece, _ in made]
 
-    async def _draw(
-        self, passage: Passage, slots: Sequence[Slot], pieces: Sequence[str], fps: Fraction
-    ) -> str:
-        """The digest of a passage between shots; the same one is drawn once."""
-        lengths = [slots[shot].frames for shot in passage.shots]
-
-        async def make(folder: Path, sources: Sequence[Path]) -> Path:
-            path = folder / "passage.mov"
-            given = [Piece(path=p, frames=n) for p, n in zip(sources, lengths, strict=True)]
-            if passage.colour:
-                way: Way = "from" if passage.leaving is None else "to"
-                await draw_fade(way, passage.colour, given[0], passage.frames, path, fps)
-            else:
-                leaving, coming = given
-                await draw_blend(passage.look, leaving, coming, passage.frames, path, fps)
-            return path
-
-        told = passage.model_dump(mode="json", include={"look", "frames", "colour"})
-        parameters = {**told, "fps": str(fps), "lengths": cast(JsonValue, lengths)}
-        inputs = [Ingredient(role="piece", digest=pieces[shot]) for shot in passage.shots]
-        return (await self._workshop.made(recipe_of("passage", parameters, inputs), make)).digest
+    async def _burnt(self, brief: Brief, timeline: Timeline) -> Sequence[Cue]:
+        """The text that becomes part of the picture."""
+        if brief.subtitles is None or brief.subtitles.burn_in is None:
+            return ()
+        cues = await self._captioning.cues(brief.subtitles, timeline)
+        return cues[brief.subtitles.burn_in]
 
 
-def _runs(
-    reel: Sequence[Copied | Passage], slots: Sequence[Slot], sources: Sequence[Path]
-) -> list[Run]:
-    """What is copied into the film: the pieces come first among the sources, then the passages."""
+def look_of(brief: Brief, scene_id: str | None) -> Look:
+    """How the shots of a scene look: what is said of it, and else of the film."""
+    scene = brief.scenes.get(scene_id) if scene_id else None
+    return scene.look.over(brief.look) if scene else brief.look
+
+
+def _runs(reel: Sequence[Part], slots: Sequence[Slot], sources: Sequence[Path]) -> list[Run]:
+    """What is copied into the film: the pieces come first among the sources, then what was drawn."""
     drawn = iter(sources[len(slots) :])
     return [
         Run(
@@ -171,7 +172,7 @@ def _runs(
 
 
 def _film_recipe(
-    reel: Sequence[Copied | Passage],
+    reel: Sequence[Part],
     score: Score,
     sound: Sound,
     fps: Fraction,
@@ -192,15 +193,3 @@ def _film_recipe(
 def _ducking(sound: Sound) -> Ducking:
     by = sound.ducking_db
     return Ducking(music_db=by.music, ambience_db=by.ambience, production_db=by.production)
-
-
-def _spec(slot: Slot, output: Output) -> ConformSpec:
-    return ConformSpec(
-        width=output.width,
-        height=output.height,
-        fps=output.fps,
-        start_frames=slot.start,
-        frames=slot.frames,
-        head_frames=slot.head,
-        tail_frames=slot.tail,
-    )

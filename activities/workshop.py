@@ -7,10 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import JsonValue
-
 from activities.download import asset_of
-from filmforge.domain import Asset, GenerationRequest, Ingredient, Kind
+from filmforge.domain import Asset, GenerationRequest
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.makings import Making
@@ -33,24 +31,6 @@ class MadeFile(NamedTuple):
 MakeFiles = Callable[[Path, Sequence[Path]], Awaitable[Sequence[MadeFile]]]
 
 AT_ONCE = 8
-# Part of every recipe: raise it when filmforge.media makes other bytes from the same sources.
-EDITION = 2
-
-
-def recipe_of(
-    step: str,
-    parameters: dict[str, JsonValue],
-    inputs: Sequence[Ingredient],
-    kind: Kind = Kind.VIDEO,
-) -> GenerationRequest:
-    """The recipe of a step of ours: its key says everything that decides the bytes it makes."""
-    return GenerationRequest(
-        kind=kind,
-        provider="filmforge",
-        model=f"{step}-{EDITION}",
-        parameters=parameters,
-        inputs=tuple(inputs),
-    )
 
 
 class Workshop:

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints
 from filmforge.domain import Execution, Kind, Providers, Stage
 from filmforge.fields import Digest, Frozen, Identifier, Note
 from filmforge.money import Money
+from filmforge.quality import Verdict
 
 FILM_WORKFLOW = "Film"
 SHOT_WORKFLOW = "Shot"
@@ -77,6 +78,13 @@ class Resolve(Frozen):
 
     shot_id: Identifier
     choice: Literal["look_again", "send_again", "write_off"]
+    who: Who
+
+
+class Accept(Frozen):
+    """Take a shot, or with no shot named the whole film, as it is whatever was found in it."""
+
+    shot_id: Identifier | None = None
     who: Who
 
 
@@ -237,6 +245,24 @@ class ConformOrder(Frozen):
     shot_id: Identifier
 
 
+class Conformed(Verdict):
+    """The result of `conform`: what its check came to; no piece is made unless it passes.
+
+    `retake` are the takes that are to be made again, by kind.
+    """
+
+    retake: dict[Kind, Digest] = {}
+
+
+class RemakeOrder(Frozen):
+    """The input of `remake`: takes that are to be made again, and why."""
+
+    film_id: Identifier
+    shot_id: Identifier
+    takes: dict[Kind, Digest]
+    why: str
+
+
 class ShotNews(Frozen):
     """A change of a shot that the workflow records in the read model."""
 
@@ -276,9 +302,13 @@ class AssembleOrder(Frozen):
 
 
 class Assembled(Frozen):
-    """The result of `assemble`: the film as it was joined, None when it shows no shot."""
+    """The result of `assemble`: the film as it was joined, None when it shows no shot.
+
+    `stems` are its dialogue, effects and music by name, where the film asks for them.
+    """
 
     digest: Digest | None = None
+    stems: dict[str, Digest] = {}
 
 
 class MasterOrder(Frozen):
@@ -298,6 +328,7 @@ class Command(Frozen):
     skip: Skip | None = None
     replace: Replace | None = None
     resolve: Resolve | None = None
+    accept: Accept | None = None
     budget: SetBudget | None = None
     cancel: Cancel | None = None
 

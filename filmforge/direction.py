@@ -75,7 +75,7 @@ def request_for(
         provider=provider,
         model=model_id,
         parameters=fit(model, offered),
-        seed=_seed(shot, direction) if model.takes_seed else None,
+        seed=_seed(shot, direction, kind) if model.takes_seed else None,
         inputs=(Ingredient(role="frame", digest=frame),) if frame else (),
     )
 
@@ -116,7 +116,7 @@ def _steered(prompt: str, direction: Direction) -> str:
     return "\n".join([prompt, *notes])
 
 
-def _seed(shot: Shot, direction: Direction) -> int:
+def _seed(shot: Shot, direction: Direction, kind: Kind) -> int:
     text = f"{shot.enhanced_prompt}\n{shot.negative_prompt}".encode()
     base = shot.seed if shot.seed is not None else int.from_bytes(hashlib.sha256(text).digest()[:3])
-    return (base + direction.retakes) % 2**31
+    return (base + direction.retakes + len(direction.remade.get(kind, ()))) % 2**31

@@ -34,9 +34,9 @@ from filmforge.fields import (
 )
 from filmforge.look import Look
 from filmforge.money import Money
-from filmforge.quality import QualityPolicy
+from filmforge.quality import Checked, QualityPolicy
 from filmforge.sound import Sound
-from filmforge.subtitles import Card, Subtitles
+from filmforge.subtitles import END_CARD, TITLE_CARD, Card, Subtitles
 from filmforge.transition import CUT, GivenTransition, Trim
 
 MAX_SHOTS = 5_000
@@ -228,6 +228,17 @@ class Film(Brief):
         return self
 
     @model_validator(mode="after")
+    def _cards_have_their_ids(self) -> Self:
+        taken = {TITLE_CARD: self.title_card, END_CARD: self.end_card}
+        for index, shot in enumerate(self.shots):
+            if taken.get(shot.shot_id):
+                raise ValueError(
+                    f"shots[{index}].shot_id: {shot.shot_id!r} is the film's own card. "
+                    "Call the shot something else, or leave the card out."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _scenes_have_shots(self) -> Self:
         scenes = {shot.scene_id for shot in self.shots}
         for scene_id in self.scenes:
@@ -307,8 +318,8 @@ class Direction(Frozen):
     moves the seed. `changes` replaces shot fields; `providers` replaces models; `replaced`
     holds the digests of uploaded assets that stand in for generated ones. `fell_back` names the
     kinds whose model FilmForge itself replaced by its fallback. `accepted` are takes that are good
-    enough for a person whatever was found in them; `remade` counts the retakes that were made of
-    a kind because of what was found.
+    enough for a person whatever was found in them; `remade` are takes of a kind
+    that were made again because of what was found; each moves the seed of that kind alone.
     """
 
     notes: tuple[Note, ...] = ()
@@ -318,7 +329,7 @@ class Direction(Frozen):
     replaced: dict[Kind, Digest] = {}
     fell_back: tuple[Kind, ...] = ()
     accepted: tuple[Digest, ...] = ()
-    remade: dict[Kind, int] = {}
+    remade: dict[Kind, tuple[Digest, ...]] = {}
 
 
 class Ingredient(Frozen):
@@ -374,7 +385,7 @@ class Asset(Frozen):
 
 
 class Take(Frozen):
-    """One attempt at one kind of asset for one shot."""
+    """One attempt at one kind of asset for one shot; `checked` once its quality was."""
 
     take: int
     kind: Kind
@@ -385,3 +396,4 @@ class Take(Frozen):
     cost: Money
     reused: bool
     note: str | None = None
+    checked: Checked | None = None

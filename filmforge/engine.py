@@ -20,6 +20,7 @@ from filmforge.contracts import (
     FILM_WORKFLOW,
     ORCHESTRATION_QUEUE,
     TASK_TIMEOUT_S,
+    Accept,
     Answer,
     Cancel,
     Decide,
@@ -38,7 +39,7 @@ from filmforge.settings import Settings
 
 CALL_TIMEOUT = timedelta(seconds=20)
 
-FilmCommand = Decide | Retry | Skip | Replace | Resolve | SetBudget | Cancel
+FilmCommand = Decide | Retry | Skip | Replace | Resolve | Accept | SetBudget | Cancel
 
 VERBS: dict[type[BaseModel], str] = {
     Decide: "decide",
@@ -46,6 +47,7 @@ VERBS: dict[type[BaseModel], str] = {
     Skip: "skip",
     Replace: "replace",
     Resolve: "resolve",
+    Accept: "accept",
     SetBudget: "set_budget",
     Cancel: "cancel",
 }

@@ -1,6 +1,6 @@
 """How good is good enough: a film's policy for its takes, what was found, and the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +28,14 @@ class Check(StrEnum):
     REPEATED = "repeated"
     LOST = "lost"
     SYNC = "sync"
+
+
+OF_FRAMES = frozenset({Check.CORRUPT, Check.BLACK, Check.SIZE})
+OF_TAKES = OF_FRAMES | {
+    *(Check.FROZEN, Check.SILENT, Check.CLIPPED, Check.DURATION),
+    *(Check.SHAPE, Check.RATE, Check.BARS),
+}
+OF_FILMS = frozenset(Check) - {Check.DURATION, Check.SHAPE}
 
 
 class Action(StrEnum):
@@ -175,6 +183,10 @@ class QualityPolicy(Frozen):
         found: Rule = getattr(self, check.value)
         return found
 
+    def looks_for(self, checks: Iterable[Check]) -> bool:
+        """Whether any of these is not switched off."""
+        return any(self.rule(check).action is not Action.OFF for check in checks)
+
 
 class Span(Frozen):
     """Frames from `start` up to, not including, `end`."""
@@ -249,6 +261,21 @@ class Verdict(Frozen):
 
     outcome: Outcome
     words: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> bool:
+        """Whether the work goes on with it, and no person and no retake is asked for."""
+        return self.outcome in (Outcome.OK, Outcome.WARN)
+
+    def excused(self) -> Self:
+        """The same, only telling: what a person gave or accepted is good enough."""
+        return self if self.passes else self.model_copy(update={"outcome": Outcome.WARN})
+
+
+class Checked(Verdict):
+    """A verdict and all that was found, with what was measured and where the thresholds lie."""
+
+    findings: tuple[Finding, ...] = ()
 
 
 _WEIGHTS = [Action.OFF, Action.WARN, Action.ATTENTION, Action.RETAKE]

@@ -67,6 +67,14 @@ class Settings(BaseSettings):
     listing_lag_s: float | None = Field(default=None, ge=0, description="as above")
     callback_wait_s: float | None = Field(default=None, ge=0, description="as above")
 
+    provenance_certificate: Path | None = Field(
+        default=None, description="PEM; without it and its key files are signed for development"
+    )
+    provenance_key: Path | None = Field(default=None, description="PEM")
+    provenance_passphrase: SecretStr = SecretStr("")
+    provenance_timestamps: str = Field(default="", description="address of an RFC 3161 authority")
+    player_link_s: int = Field(default=86_400, ge=1)
+
     fal_key: SecretStr = Field(default=SecretStr(""), validation_alias="FAL_KEY")
     fal_queue_url: str = "https://queue.fal.run"
     fal_api_url: str = "https://api.fal.ai"

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, 
 
 from filmforge.fields import Digest, Frozen, Identifier, Label, Note, Seconds
 
+# What a film's cards are called among its shots.
+TITLE_CARD, END_CARD = "title-card", "end-card"
 MAX_TRACKS = 32
 MAX_LINE_CHARS = 500
 MAX_CUE_LINES = 8

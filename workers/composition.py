@@ -16,6 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.answers import Answers
 from activities.books import Books
+from activities.check import Check
 from activities.collect import Collect
 from activities.commission import Commissions
 from activities.download import Downloads
@@ -84,11 +85,12 @@ def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> l
         **worker_options(),
     )
     finish = Finish(parts.ledger, parts.store, parts.settings.work_dir / "finish", marks)
+    check = Check(parts.ledger, parts.store, parts.settings.work_dir / "finish")
     release = Release(parts.ledger)
     cpu = Worker(
         client,
         task_queue=CPU_QUEUE,
-        activities=[finish.conform, finish.assemble, release.release],
+        activities=[finish.conform, finish.assemble, check.check_film, release.release],
         max_concurrent_activities=parts.settings.cpu_slots or os.cpu_count() or 1,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,
@@ -124,6 +126,7 @@ def orchestration_activities(
         books.open_gate,
         books.remind,
         books.record,
+        books.remake,
         sweep.sweep,
     ]
 

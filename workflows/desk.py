@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
+        Accept,
         Answer,
         Cancel,
         Command,
@@ -116,6 +117,17 @@ class Desk:
         return ACCEPTED
 
     @workflow.update
+    async def accept(self, wish: Accept) -> Answer:
+        """Go on with a shot or with the film as it is, whatever was found in it."""
+        if wish.shot_id is None:
+            return await self._accept_film(wish)
+        waiting = self._waiting.get(wish.shot_id)
+        if waiting is None or waiting.reason != "quality":
+            return Answer(outcome="not_waiting", message="This shot does not wait for its quality.")
+        await self._shoot_again(wish.shot_id, self._command(accept=wish))
+        return ACCEPTED
+
+    @workflow.update
     async def skip(self, wish: Skip) -> Answer:
         """Leave a shot out of the film."""
         return await self._skip(wish)
@@ -153,6 +165,14 @@ class Desk:
         if waiting.digest != wish.digest:
             return Answer(outcome="replaced", message="A newer frame has taken its place.")
         await self._shoot_again(wish.shot_id, self._command(decide=wish))
+        return ACCEPTED
+
+    async def _accept_film(self, wish: Accept) -> Answer:
+        if self._blocked != "quality":
+            return Answer(outcome="not_waiting", message="The film does not wait for its quality.")
+        await self._execute(self._command(accept=wish))
+        self._blocked = None
+        self._changes += 1
         return ACCEPTED
 
     async def _skip(self, wish: Skip) -> Answer:
@@ -216,7 +236,7 @@ class Desk:
 
     def _command(
         self,
-        **wish: Decide | Retry | Replace | Resolve | Skip | SetBudget | Cancel,
+        **wish: Decide | Retry | Replace | Resolve | Skip | Accept | SetBudget | Cancel,
     ) -> Command:
         return Command.model_validate(
             {"film_id": self._film_id, "command_id": str(workflow.uuid4()), **wish}

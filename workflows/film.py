@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from filmforge.domain import Execution, Stage
     from filmforge.fields import Frozen
+    from filmforge.quality import Verdict
     from workflows.desk import Desk
     from workflows.failure import code_of
     from workflows.policies import BOOKS, FINISH
@@ -115,6 +116,10 @@ class FilmWorkflow(Desk):
                 self._blocked = code_of(error) or "assembly_failed"
 
     async def _deliver(self, master: MasterOrder) -> None:
+        checked = await self._step("check_film", master, Verdict)
+        if not checked.passes:
+            self._blocked = "quality"
+            return
         await self._step("release", master)
 
     async def _step(self, name: str, order: Frozen, result: type[R] | None = None) -> R:

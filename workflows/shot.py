@@ -8,17 +8,20 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
         SHOT_WORKFLOW,
+        Conformed,
         ConformOrder,
         GateOrder,
         GateState,
         Generated,
         GenerateOrder,
+        RemakeOrder,
         ShotNews,
         ShotOrder,
         ShotOutcome,
         ShotResult,
     )
     from filmforge.domain import Kind, Stage
+    from filmforge.quality import Outcome
     from workflows.failure import code_of
     from workflows.policies import BOOKS, FINISH, GENERATE
 
@@ -52,12 +55,38 @@ class ShotWorkflow:
             await self._generate(order, Kind.VIDEO)
         if order.has_dialogue:
             await self._generate(order, Kind.AUDIO)
+        return await self._conform(order)
+
+    async def _conform(self, order: ShotOrder) -> ShotResult:
+        """Make the shot's piece, its takes again first where their quality asks for it."""
+        while True:
+            # None is the answer of a worker of the version before, which checks nothing.
+            made: Conformed | None = await workflow.execute_activity(
+                "conform",
+                ConformOrder(film_id=order.film_id, shot_id=order.shot_id),
+                result_type=Conformed,
+                **FINISH,
+            )
+            if made is None or made.passes:
+                return ShotResult(outcome=ShotOutcome.DONE)
+            if made.outcome is Outcome.ATTENTION or not await self._remake(order, made):
+                waiting = ShotResult(outcome=ShotOutcome.ATTENTION, reason="quality")
+                return await self._report(order, waiting, "; ".join(made.words))
+
+    async def _remake(self, order: ShotOrder, found: Conformed) -> bool:
+        """Make takes again; False when a model has nothing else to offer for the same request."""
         await workflow.execute_activity(
-            "conform",
-            ConformOrder(film_id=order.film_id, shot_id=order.shot_id),
-            **FINISH,
+            "remake",
+            RemakeOrder(
+                film_id=order.film_id,
+                shot_id=order.shot_id,
+                takes=found.retake,
+                why="; ".join(found.words),
+            ),
+            **BOOKS,
         )
-        return ShotResult(outcome=ShotOutcome.DONE)
+        made = [await self._generate(order, kind) for kind in found.retake]
+        return all(take.digest not in found.retake.values() for take in made)
 
     async def _generate(self, order: ShotOrder, kind: Kind) -> Generated:
         made: Generated = await workflow.execute_activity(

@@ -71,14 +71,14 @@ class Api:
             headers={"Content-Type": "application/json", **(headers or {})},
         )
 
-    def upload(self, path: str, file: Path, kind: str) -> Any:
-        """Post a file as it is; `kind` says what it is."""
+    def upload(self, path: str, file: Path, **params: str) -> Any:
+        """Post a file as it is; `params` say what there is to say of it."""
         with file.open("rb") as content:
             return self._call(
                 "POST",
                 path,
                 content=content,
-                params={"kind": kind},
+                params=params,
                 headers={"Content-Type": "application/octet-stream"},
                 timeout=_LONG_TIMEOUT,
             )

@@ -43,6 +43,7 @@ for name, command, panel in (
     ("resolve", shots.resolve, _SHOT),
     ("costs", costs.costs, _LOOK),
     ("reconcile", reconcile.reconcile, _LOOK),
+    ("upload", library.upload, _FILM),
     ("assets", library.assets, _LOOK),
 ):
     app.command(name, rich_help_panel=panel, no_args_is_help=False)(command)

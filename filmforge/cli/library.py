@@ -1,11 +1,35 @@
-"""The command that looks up what can be used again."""
+"""The commands that bring in materials, and look up what can be used again."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from filmforge.cli.connect import connect, tell
+from filmforge.cli.connect import connect, print_json, say, tell
 from filmforge.cli.options import AsJson, State
+
+
+def upload(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True),
+    ],
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep files that films name by digest: sounds, .cube LUTs, fonts, subtitles, pictures, clips.
+
+    Prints one line a file: its digest, what its content is, its name.
+    """
+    kept = []
+    with connect(state) as api:
+        for file in files:
+            answer = api.upload("/v1/assets", file, name=file.name)
+            kept.append({**answer, "name": file.name})
+            if not as_json:
+                say(f"{answer['digest']}  {answer['kind']}  {file.name}")
+    if as_json:
+        print_json({"assets": kept})
 
 
 def assets(
@@ -18,7 +42,10 @@ def assets(
     mood: Annotated[str | None, typer.Option("--mood")] = None,
     time_of_day: Annotated[str | None, typer.Option("--time-of-day")] = None,
     shot_type: Annotated[str | None, typer.Option("--shot-type")] = None,
-    kind: Annotated[Literal["image", "video", "audio"] | None, typer.Option("--kind")] = None,
+    kind: Annotated[
+        Literal["image", "video", "audio", "lut", "font", "captions"] | None,
+        typer.Option("--kind"),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
     state: State = None,
     as_json: AsJson = False,

@@ -88,7 +88,7 @@ def replace(
 
     chosen = kind or kind_of(file)
     with connect(state) as api:
-        answer = api.upload(film_path(film, "shots", shot, "replace"), file, chosen)
+        answer = api.upload(film_path(film, "shots", shot, "replace"), file, kind=chosen)
     _told(answer, f"{shot} now uses {file}", as_json)
 
 

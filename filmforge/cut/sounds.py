@@ -7,7 +7,6 @@ from itertools import accumulate, groupby
 from typing import Literal
 
 from filmforge.cut.layout import Slot, film_frames
-from filmforge.domain import Shot
 from filmforge.fields import Digest, Frozen
 from filmforge.sound import AmbienceCue, Cue, EffectCue, MusicCue, Sound
 
@@ -34,19 +33,21 @@ class Placed(Frozen):
 
 def placed(
     sound: Sound,
-    shots: Sequence[Shot],
+    scenes: Mapping[str, str | None],
     slots: Sequence[Slot],
     lengths: Mapping[str, int],
     fps: Fraction,
 ) -> list[Placed]:
-    """Every sound of the film in order; `lengths` has the frames of each source by its digest.
+    """Every sound of the film in order.
+
+    `scenes` has the scene of each shot by its id, `lengths` each source's frames by its digest.
 
     A scene's ambience lies under every run of its shots. What would begin after its stretch has
     ended, and what belongs to a shot that is left out, is not heard.
     """
     found = [
         *_music(sound.music, film_frames(slots), lengths, fps),
-        *_ambience(sound.ambience, shots, slots, lengths, fps),
+        *_ambience(sound.ambience, scenes, slots, lengths, fps),
         *_effects(sound.effects, slots, lengths, fps),
     ]
     return sorted((each for each in found if each.frames > 0), key=lambda each: each.at)
@@ -62,12 +63,12 @@ def _music(
 
 def _ambience(
     cues: Sequence[AmbienceCue],
-    shots: Sequence[Shot],
+    scenes: Mapping[str, str | None],
     slots: Sequence[Slot],
     lengths: Mapping[str, int],
     fps: Fraction,
 ) -> Iterator[Placed]:
-    for scene_id, begin, stop in _scenes(shots, slots):
+    for scene_id, begin, stop in _scenes(scenes, slots):
         for cue in cues:
             if cue.scene_id == scene_id:
                 end = begin + _end(cue.end, stop - begin, fps)
@@ -77,7 +78,8 @@ def _ambience(
 def _effects(
     cues: Sequence[EffectCue], slots: Sequence[Slot], lengths: Mapping[str, int], fps: Fraction
 ) -> Iterator[Placed]:
-    starts = dict(zip((slot.shot_id for slot in slots), _starts(slots), strict=False))
+    rows = list(zip((slot.shot_id for slot in slots), _starts(slots), strict=False))
+    starts = dict(reversed(rows))  # a shot that a recut shows twice sounds once
     for cue in cues:
         if cue.shot_id in starts:
             at = starts[cue.shot_id] + _frames(cue.at, fps)
@@ -104,14 +106,16 @@ def _place(
     )
 
 
-def _scenes(shots: Sequence[Shot], slots: Sequence[Slot]) -> Iterator[tuple[str, int, int]]:
+def _scenes(
+    scenes: Mapping[str, str | None], slots: Sequence[Slot]
+) -> Iterator[tuple[str, int, int]]:
     """Each run of shots of one scene, with the film's frames where it begins and ends."""
-    rows = zip(shots, slots, _starts(slots), strict=False)
-    for scene_id, run in groupby(rows, key=lambda row: row[0].scene_id):
+    rows = zip(slots, _starts(slots), strict=False)
+    for scene_id, run in groupby(rows, key=lambda row: scenes.get(row[0].shot_id)):
         together = list(run)
-        last = together[-1]
         if scene_id is not None:
-            yield scene_id, together[0][2], last[2] + last[1].frames
+            last, begins = together[-1]
+            yield scene_id, together[0][1], begins + last.frames
 
 
 def _starts(slots: Sequence[Slot]) -> Iterator[int]:

@@ -6,23 +6,35 @@ for OpenTimelineIO keeps rates as floating point numbers.
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime
-from opentimelineio.schema import Clip, Timeline, Track
+from opentimelineio.schema import Clip, Gap, MissingReference, Timeline, Track
 from opentimelineio.schema import Transition as Seam
+from pydantic import JsonValue
 
 from filmforge.cut.layout import Slot
 from filmforge.cut.sounds import Placed
-from filmforge.cut.tracks import OURS, Laid, digest_of, reference, sound_track, span, tracks_of
-from filmforge.domain import Kind, Shot, Take
+from filmforge.cut.tracks import (
+    OURS,
+    Laid,
+    digest_of,
+    markers_of,
+    reference,
+    sound_track,
+    span,
+    tracks_of,
+)
+from filmforge.domain import Brief, Kind, Shot, Take
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
-from filmforge.transition import Style, Transition
+from filmforge.interchange.recut import Mark
+from filmforge.interchange.timeline import facts_of
+from filmforge.transition import Colour, Style, Transition
 
 PICTURE, DIALOGUE = "V1", "Dialogue"
+COLOUR = "colour:"
 EDITION = 1
 DISSOLVE = "SMPTE_Dissolve"
 OTHER = "Custom_Transition"
@@ -40,39 +52,75 @@ class Picked(Frozen):
     clip_frames: int
     voice_frames: int = 0
     approved_by: str | None = None
+    marks: tuple[Mark, ...] = ()
+
+
+class Plain(Frozen):
+    """A stretch of one colour, which shows no shot."""
+
+    slot: Slot
+    colour: Colour
+
+
+Stretch: TypeAlias = Picked | Plain
 
 
 class Heading(Frozen):
-    """What the timeline says of the film as a whole; `width` and `height` in pixels."""
+    """What the timeline says of the film as a whole; `width` and `height` in pixels.
+
+    `finish` is what its brief says of how it looks and sounds; `start` is its first timecode, in
+    frames.
+    """
 
     film_id: str
     title: str
     fps: Fraction
     width: int
     height: int
+    finish: dict[str, JsonValue] = {}
+    start: int = 0
+    marks: tuple[Mark, ...] = ()
 
 
-def timeline_of(
-    heading: Heading, picked: Sequence[Picked], voice_lead: int, sounds: Sequence[Placed] = ()
-) -> Timeline:
-    """The timeline of these shots in this order.
+def timeline_of(heading: Heading, stretches: Sequence[Stretch], heard: Sequence[Track]) -> Timeline:
+    """The timeline of these shots in this order, with these tracks of sound."""
+    timeline = Timeline(heading.title or heading.film_id)
+    about = heading.model_dump(mode="json", exclude={"title", "start", "marks"})
+    timeline.metadata[OURS] = {**about, "fps": str(heading.fps), "edition": EDITION}
+    rate = float(heading.fps)
+    timeline.global_start_time = RationalTime(heading.start, rate)
+    timeline.tracks.markers.extend(markers_of(heading.marks, rate))
+    timeline.tracks.append(_picture(stretches, rate))
+    timeline.tracks.extend(heard)
+    return timeline
+
+
+def heard_with(
+    stretches: Sequence[Stretch], fps: Fraction, voice_lead: int, sounds: Sequence[Placed] = ()
+) -> list[Track]:
+    """The tracks of sound that go with these shots.
 
     Lines begin `voice_lead` frames into a shot, or with it where they would not fit otherwise.
     """
-    timeline = Timeline(heading.title or heading.film_id)
-    about = {**heading.model_dump(mode="json", exclude={"title"}), "edition": EDITION}
-    timeline.metadata[OURS] = {**about, "fps": str(heading.fps)}
-    rate = float(heading.fps)
-    timeline.global_start_time = RationalTime(0, rate)
-    timeline.tracks.append(_picture(picked, rate))
-    timeline.tracks.append(sound_track(DIALOGUE, _lines(picked, rate, voice_lead), rate))
-    timeline.tracks.extend(tracks_of(sounds, rate))
-    return timeline
+    rate = float(fps)
+    lines = sound_track(DIALOGUE, _lines(stretches, rate, voice_lead), rate)
+    return [lines, *tracks_of(sounds, rate)]
 
 
 def rate_of(timeline: Timeline) -> Fraction:
     """The film's exact rate."""
     return Fraction(str(timeline.metadata[OURS]["fps"]))
+
+
+def brief_of(timeline: Timeline) -> Brief:
+    """What the film's brief says of how it looks and sounds."""
+    return Brief.model_validate(facts_of(timeline)["finish"])
+
+
+def scenes_of(timeline: Timeline) -> list[str | None]:
+    """The scene of each slot."""
+    around = _with_neighbours(track_of(timeline, PICTURE))
+    return [shown.metadata.get(OURS, {}).get("scene_id") for _, shown, _ in around]
 
 
 def slots_of(timeline: Timeline) -> list[Slot]:
@@ -85,47 +133,60 @@ def slots_of(timeline: Timeline) -> list[Slot]:
     ]
 
 
-def media_of(timeline: Timeline, name: str) -> list[str]:
-    """The digest of what each clip of a track shows, in order."""
-    return [digest_of(clip) for clip in track_of(timeline, name).find_clips()]
+def sources_of(timeline: Timeline) -> list[str]:
+    """What each slot shows: the digest of its clip, or "colour:black" or "colour:white"."""
+    return [_source(shown) for _, shown, _ in _with_neighbours(track_of(timeline, PICTURE))]
 
 
-def _picture(picked: Sequence[Picked], rate: float) -> Track:
+def _source(shown: Clip | Gap) -> str:
+    if isinstance(shown, Gap):
+        return f"{COLOUR}black"
+    return shown.name if shown.name.startswith(COLOUR) else digest_of(shown)
+
+
+def _picture(stretches: Sequence[Stretch], rate: float) -> Track:
     track = Track(PICTURE, kind=otio.schema.TrackKind.Video)
-    first = picked[0].slot if picked else None
+    first = stretches[0].slot if stretches else None
     if first and first.head:
         track.append(_seam(first.opening, 0, first.head, rate))
-    for mine, following in pairwise([*picked, None]):
-        assert mine is not None
-        track.append(_clip(mine, _seam_before(picked, mine), rate))
+    overlap = 0
+    for mine, following in zip(stretches, [*stretches, None][1:], strict=True):
+        track.append(_shown(mine, overlap, rate))
         head = following.slot.head if following else 0
         if mine.slot.tail or (head and mine.slot.style != "cut"):
             track.append(_seam(mine.slot.style, mine.slot.tail, head, rate))
+        overlap = mine.slot.overlap
     return track
 
 
-def _seam_before(picked: Sequence[Picked], mine: Picked) -> int:
-    """The frames that a shot shows together with the one before it."""
-    place = picked.index(mine)
-    return picked[place - 1].slot.overlap if place else 0
-
-
-def _clip(picked: Picked, overlap_before: int, rate: float) -> Clip:
-    slot = picked.slot
+def _shown(stretch: Stretch, overlap_before: int, rate: float) -> Clip | Gap:
+    """A stretch as it stands in the track: half of each overlap belongs to either side."""
+    slot = stretch.slot
     late, early = _halves(overlap_before)[0], _halves(slot.overlap)[1]
-    take = picked.takes[Kind.VIDEO]
+    shown = span(slot.start + late, slot.frames - late - early, rate)
+    if isinstance(stretch, Picked):
+        take = stretch.takes[Kind.VIDEO]
+        return Clip(
+            name=slot.shot_id,
+            media_reference=reference(take.digest, stretch.clip_frames, rate),
+            source_range=shown,
+            metadata={OURS: _about(stretch, take)},
+            markers=markers_of(stretch.marks, rate),
+        )
+    if stretch.colour == "black":
+        return Gap(source_range=shown)
     return Clip(
-        name=slot.shot_id,
-        media_reference=reference(take.digest, picked.clip_frames, rate),
-        source_range=span(slot.start + late, slot.frames - late - early, rate),
-        metadata={OURS: _about(picked, take)},
+        name=f"{COLOUR}{stretch.colour}", media_reference=MissingReference(), source_range=shown
     )
 
 
-def _lines(picked: Sequence[Picked], rate: float, lead: int) -> Iterator[Laid]:
+def _lines(stretches: Sequence[Stretch], rate: float, lead: int) -> Iterator[Laid]:
     """Every line in its shot; one begins when the one before it has ended."""
     heard = start = 0
-    for each in picked:
+    for each in stretches:
+        if isinstance(each, Plain):
+            start += each.slot.frames - each.slot.overlap
+            continue
         at = start + (lead if lead + each.voice_frames <= each.slot.frames else 0)
         end = min(at + each.voice_frames, start + each.slot.frames)
         begin = max(heard, at)
@@ -188,11 +249,11 @@ def track_of(timeline: Timeline, name: str) -> Track:
     raise BadInput("tracks", f"there is no track {name}", "Keep the tracks' names.")
 
 
-def _with_neighbours(track: Track) -> Iterator[tuple[Seam | None, Clip, Seam | None]]:
-    """Each clip with the transitions that touch it."""
+def _with_neighbours(track: Track) -> Iterator[tuple[Seam | None, Clip | Gap, Seam | None]]:
+    """Everything that is shown, with the transitions that touch it."""
     children = [None, *track, None]
     for before, clip, after in zip(children, children[1:], children[2:], strict=False):
-        if isinstance(clip, Clip):
+        if isinstance(clip, Clip | Gap):
             yield (
                 before if isinstance(before, Seam) else None,
                 clip,
@@ -221,7 +282,7 @@ def _taken(seam: Seam | None) -> _Taken:
     return _Taken(style=style, tail=both, head=both, beyond=beyond, before=before)
 
 
-def _slot(clip: Clip, before: Seam | None, after: Seam | None, *, first: bool) -> Slot:
+def _slot(clip: Clip | Gap, before: Seam | None, after: Seam | None, *, first: bool) -> Slot:
     shown, coming, leaving = clip.source_range, _taken(before), _taken(after)
     return Slot(
         shot_id=clip.name,

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
-from opentimelineio.schema import Clip, ExternalReference, Gap, Timeline, Track
+from opentimelineio.schema import Clip, ExternalReference, Gap, Marker, Timeline, Track
 
 from filmforge.cut.sounds import Placed
 from filmforge.errors import BadInput
+from filmforge.interchange.recut import Mark
 
 OURS = "filmforge"
 ASSET_URL = "asset:sha256:"
@@ -73,6 +74,20 @@ def digest_of(clip: Clip) -> str:
     if not url.startswith(ASSET_URL):
         raise BadInput(clip.name, f"{url!r} is no asset of this film", f"Give {ASSET_URL}….")
     return str(url.removeprefix(ASSET_URL))
+
+
+def markers_of(marks: Iterable[Mark], rate: float) -> list[Marker]:
+    """Review notes as markers, which editors show."""
+    return [
+        Marker(
+            name=mark.name,
+            marked_range=span(mark.frame, mark.frames, rate),
+            color=mark.color,
+            comment=mark.text,
+            metadata={OURS: dict(mark.facts)},
+        )
+        for mark in marks
+    ]
 
 
 def span(start: int, frames: int, rate: float) -> TimeRange:

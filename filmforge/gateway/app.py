@@ -19,10 +19,14 @@ from filmforge.gateway import (
     estimate,
     films,
     health,
+    materials,
     progress,
     reconcile,
+    recut,
     review,
+    rhythm,
     shots,
+    timeline,
     uploads,
 )
 from filmforge.gateway.access import AccessLog
@@ -40,6 +44,8 @@ from filmforge.store import AssetStore
 THREADS = 24
 # Looking into an uploaded file takes a processor for seconds: the rest must go on.
 LOOKS = 2
+# An export with its media takes the disk space of both.
+EXPORTS = 4
 _AGAIN_S = 5.0
 
 _log = structlog.get_logger()
@@ -59,8 +65,8 @@ def build_app(
     app.state.links = Links(app.state.gateway)
     app.state.metrics = Metrics()
     for part in (
-        films, control, shots, uploads, estimate, assets, costs, caps, reconcile, progress, review,
-        callbacks, health,
+        films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
+        progress, review, timeline, recut, rhythm, callbacks, health,
     ):  # fmt: skip
         app.include_router(part.router)
     install_problems(app)
@@ -76,6 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     stopping: asyncio.Event = asyncio.Event()
     app.state.stopping = stopping
     app.state.looks = asyncio.Semaphore(LOOKS)
+    app.state.exports = asyncio.Semaphore(EXPORTS)
     outbox = asyncio.create_task(_deliver(app.state.gateway, stopping))
     try:
         yield

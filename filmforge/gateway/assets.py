@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from filmforge.domain import Kind
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
@@ -18,6 +17,7 @@ from filmforge.gateway.state import gateway_of
 from filmforge.gateway.view import Links
 from filmforge.gateway.wording import clip
 from filmforge.ledger.assets import FACETS, AssetQuery, FoundAsset
+from filmforge.media.materials import MaterialKind
 from filmforge.money import Money
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"], dependencies=[Depends(caller)])
@@ -39,7 +39,7 @@ class Search(BaseModel):
     mood: Value | None = None
     time_of_day: Value | None = None
     shot_type: Value | None = None
-    kind: Kind | None = None
+    kind: MaterialKind | None = None
     text: Words = ""
     q: Words = ""
     limit: int = Field(default=50, ge=1, le=200)

@@ -14,11 +14,25 @@ from pydantic import BaseModel, ValidationError
 from filmforge.domain import MAX_SHOTS
 from filmforge.gateway.problems import Refusal, invalid
 from filmforge.gateway.wording import FieldError, clip, errors_of, path_of
+from filmforge.sound import MAX_CUES
 
 MAX_BODY_BYTES = 5 * 2**20
 MAX_DEPTH = 64
 MAX_FIELDS = 64
 MAX_ITEMS = 100
+# Where more items or more fields than that may stand; a bare list is one of shots.
+_LONG_LISTS: dict[tuple[str, ...], int] = {
+    (): MAX_SHOTS,
+    ("shots",): MAX_SHOTS,
+    ("sound", "music"): MAX_CUES,
+    ("sound", "ambience"): MAX_CUES,
+    ("sound", "effects"): MAX_CUES,
+}
+_LARGE_OBJECTS: dict[tuple[str, ...], int] = {
+    ("trim",): MAX_SHOTS,
+    ("scenes",): MAX_SHOTS,
+    ("subtitles", "tracks", "*", "lines"): MAX_SHOTS,
+}
 MAX_DIGITS = 40
 READ_TIMEOUT_S = 60
 STALL_S = 30
@@ -85,7 +99,7 @@ def parse_json(raw: bytes) -> Any:
         problem = f"is not JSON: {error.msg}, line {error.lineno}, column {error.colno}"
         raise _refused(problem, "Correct the document there.") from None
     try:
-        _check_sizes(document, (), MAX_SHOTS)
+        _check_sizes(document, ())
     except _Unreadable as error:
         raise invalid([_field_error(error)]) from None
     return document
@@ -168,23 +182,25 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check_sizes(value: Any, place: tuple[int | str, ...], items: int) -> None:
-    """Refuse what no field takes before it is validated, so that its errors stay few.
-
-    `items` bounds a list here: the shots may be many, every other list is short.
-    """
+def _check_sizes(value: Any, place: tuple[int | str, ...]) -> None:
+    """Refuse what no field takes before it is validated, so that its errors stay few."""
     if isinstance(value, float) and not math.isfinite(value):
         raise _Unreadable(path_of(place), "must be finite, not NaN or infinity", "Give a number.")
     if isinstance(value, list):
-        if len(value) > items:
-            problem = f"has {len(value):,} items; at most {items:,} are allowed"
-            raise _Unreadable(path_of(place), problem, f"Keep it to {items:,} items.")
+        most = _LONG_LISTS.get(_names(place), MAX_ITEMS)
+        if len(value) > most:
+            problem = f"has {len(value):,} items; at most {most:,} are allowed"
+            raise _Unreadable(path_of(place), problem, f"Keep it to {most:,} items.")
         for index, item in enumerate(value):
-            _check_sizes(item, (*place, index), MAX_ITEMS)
+            _check_sizes(item, (*place, index))
     elif isinstance(value, dict):
-        if len(value) > MAX_FIELDS:
-            problem = f"has {len(value):,} fields; at most {MAX_FIELDS} are allowed"
+        most = _LARGE_OBJECTS.get(_names(place), MAX_FIELDS)
+        if len(value) > most:
+            problem = f"has {len(value):,} fields; at most {most:,} are allowed"
             raise _Unreadable(path_of(place), problem, "Remove those that are not known.")
         for key, item in value.items():
-            shots = MAX_SHOTS if (*place, key) == ("shots",) else MAX_ITEMS
-            _check_sizes(item, (*place, key), shots)
+            _check_sizes(item, (*place, key))
+
+
+def _names(place: tuple[int | str, ...]) -> tuple[str, ...]:
+    return tuple("*" if isinstance(part, int) else part for part in place)

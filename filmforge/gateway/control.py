@@ -108,7 +108,7 @@ async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
         raise Conflict(f"the film {film.film_id} is {film.execution}: it goes on by itself")
     ended_by_itself = film.execution is Execution.SUCCEEDED
     stop_after = wish.stop_after or (Stage.FILM if ended_by_itself else film.stop_after)
-    await _until_closed(gateway, film.film_id)
+    await until_closed(gateway, film.film_id)
     await asyncio.to_thread(gateway.ledger.films.reopen, film.film_id, stop_after)
     ledger = gateway.ledger
     await asyncio.to_thread(ledger.gates.note, film.film_id, None, who, "resume")
@@ -141,8 +141,8 @@ async def _cancel_without_workflow(gateway: Gateway, film: FilmRecord, who: str)
     return _told(gateway, film, "cancelled", "the film is cancelled; nothing was running")
 
 
-async def _until_closed(gateway: Gateway, film_id: str) -> None:
-    """A film is recorded as ended a moment before its workflow closes."""
+async def until_closed(gateway: Gateway, film_id: str) -> None:
+    """Wait for the workflow of a film that is recorded as ended a moment before it closes."""
     for _ in range(_CLOSING_TRIES):
         if not await gateway.engine.running(film_id):
             return

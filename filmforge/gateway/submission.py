@@ -11,6 +11,7 @@ from filmforge.domain import Brief, Film, Shot, read_film
 from filmforge.gateway.bodies import read_json
 from filmforge.gateway.problems import invalid
 from filmforge.gateway.quotes import check_film
+from filmforge.gateway.references import check_references
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.wording import MAX_ERRORS, FieldError, errors_of
 
@@ -23,6 +24,7 @@ async def submitted_film(request: Request, gateway: Gateway) -> Film:
         private = gateway.settings.allow_private_urls
         await check_url(film.callback_url, private, "callback_url")
     await asyncio.to_thread(check_film, gateway.registry, film)
+    await check_references(gateway, film, request.app.state.looks)
     return film
 
 

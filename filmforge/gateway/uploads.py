@@ -25,13 +25,13 @@ from filmforge.gateway.shots import ShotTold, tell
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.wording import FieldError, clip
 from filmforge.ledger.shots import ShotRecord
+from filmforge.media.materials import MAX_BYTES
 from filmforge.media.probe import Limits, MediaFacts, verify
 
 router = APIRouter(
     prefix="/v1/films/{film_id}/shots/{shot_id}", tags=["shots"], dependencies=[Depends(caller)]
 )
 
-MAX_BYTES = {Kind.IMAGE: 50_000_000, Kind.AUDIO: 200_000_000, Kind.VIDEO: 2_000_000_000}
 DOWNLOAD_TIMEOUT_S = 300.0
 _WRITE_BYTES = 1 << 20
 
@@ -62,12 +62,12 @@ async def replace(
     """Use a file in place of a generated one: the body itself, or JSON with its kind and url."""
     gateway = gateway_of(request)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    with _workspace(gateway.settings.work_dir) as path:
+    with workspace(gateway.settings.work_dir) as path:
         if content_type == "application/json":
             kind, field = await _fetch(request, gateway, path), "url"
         else:
             kind, field = _kind_sent(content_type, kind), "body"
-            await _receive(request, path, _limit(gateway, kind))
+            await receive(request, path, _limit(gateway, kind))
         async with request.app.state.looks:
             facts = await _look(gateway, path, kind, field)
         digest = await _keep(gateway, shot, path, facts)
@@ -76,7 +76,8 @@ async def replace(
 
 
 @contextmanager
-def _workspace(work_dir: Path) -> Iterator[Path]:
+def workspace(work_dir: Path) -> Iterator[Path]:
+    """A path for one uploaded file, which is gone afterwards."""
     uploads = work_dir / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=uploads) as made:
@@ -116,7 +117,8 @@ async def _fetch(request: Request, gateway: Gateway, path: Path) -> Kind:
     return wish.kind
 
 
-async def _receive(request: Request, path: Path, limit: int) -> None:
+async def receive(request: Request, path: Path, limit: int) -> None:
+    """Write the body to a path. Raises Refusal for more than `limit` bytes."""
     file = await asyncio.to_thread(path.open, "wb")
     held = bytearray()
     try:

@@ -1,6 +1,7 @@
 """What is wrong with an input, in words: the field, the problem and the remedy."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -24,6 +25,7 @@ _REMEDIES = {
     "project": _IDENTIFIER,
     "priority": "Give a whole number from 1, which goes first, to 5.",
 }
+_PLACED = re.compile(r"([a-z_]+(?:\[[0-9]+\])?(?:\.[A-Za-z0-9_.\[\]-]+)?): (.+)", re.DOTALL)
 _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",
@@ -81,7 +83,12 @@ def _told(entry: Mapping[str, Any], model: type[BaseModel], prefix: Sequence[int
     place = tuple(entry["loc"])
     last = next((part for part in reversed(place) if isinstance(part, str)), "")
     problem, remedy = _words(entry, model, place, last)
-    return FieldError(field=path_of((*prefix, *place)), problem=problem, remedy=remedy)
+    field = path_of((*prefix, *place))
+    if entry["type"] == "value_error" and (found := _PLACED.fullmatch(problem)):
+        # Said by the whole of one of its parts.
+        field = found[1] if field == "body" else f"{field}.{found[1]}"
+        problem = found[2]
+    return FieldError(field=field, problem=problem, remedy=remedy)
 
 
 def _words(
@@ -107,11 +114,14 @@ def _words(
 
 
 def _own_words(message: str, remedy: str) -> tuple[str, str]:
-    """Our own validators say "problem" or "problem: remedy"."""
+    """Our own validators say "problem", "problem: remove it" or "problem. Remedy."."""
     problem = message.removeprefix("Value error, ")
     head, _, tail = problem.partition(": ")
     if tail == "remove it":
         return head, "Remove it."
+    head, _, tail = problem.partition(". ")
+    if tail.endswith("."):
+        return head, tail
     return problem, remedy or "Correct the value."
 
 

@@ -8,6 +8,19 @@ _SCHEME = "asset:sha256:"
 _PREFIX_CHARS = 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(rf"(?:^|-)([0-9a-f]{{{_PREFIX_CHARS}}})(?:\.[A-Za-z0-9]{{1,5}})?$")
+_SUFFIXES = {
+    "video/quicktime": ".mov",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+    "video/x-matroska": ".mkv",
+    "audio/wav": ".wav",
+    "audio/mpeg": ".mp3",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
+    "audio/aac": ".aac",
+    "audio/mp4": ".m4a",
+    "audio/webm": ".webm",
+}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -20,6 +33,11 @@ def file_name(name: str, digest: str, suffix: str = ".mov") -> str:
     """A portable file name: what the clip is called, then the beginning of its digest."""
     stem = _UNSAFE.sub("_", name).strip("._-")[:64] or "media"
     return f"{stem}-{digest[:_PREFIX_CHARS]}{suffix}"
+
+
+def suffix_of(media_type: str) -> str:
+    """How a file of this type ends."""
+    return _SUFFIXES.get(media_type, ".mov")
 
 
 def digest_of(url: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import opentimelineio as otio
 
 from filmforge.errors import BadInput
-from filmforge.interchange.media_names import digest_of, file_name
+from filmforge.interchange.media_names import digest_of, file_name, suffix_of
 from filmforge.interchange.native import MAX_BYTES, json_of, read_otio
 from filmforge.media.sniff import sniff
 
@@ -22,17 +22,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 1 << 20
 _MAX_ENTRIES = 20_000
 _MAX_DIRECTORY = 8 << 20
-_SUFFIXES = {
-    "video/quicktime": ".mov",
-    "video/mp4": ".mp4",
-    "video/webm": ".webm",
-    "video/x-matroska": ".mkv",
-    "audio/wav": ".wav",
-    "audio/mpeg": ".mp3",
-    "audio/flac": ".flac",
-    "audio/ogg": ".ogg",
-    "audio/aac": ".aac",
-}
 
 
 def write_otioz(timeline: otio.schema.Timeline, media: Mapping[str, Path], path: Path) -> None:
@@ -84,8 +73,7 @@ def _shown(timeline: otio.schema.Timeline) -> Iterator[tuple[Any, str]]:
 def _named(name: str, digest: str, media: Mapping[str, Path]) -> str:
     if digest not in media:
         raise _bad(f"the media of {name!r} ({digest[:12]}…) was not given")
-    suffix = _SUFFIXES.get(sniff(media[digest]).media_type, ".mov")
-    return _MEDIA + file_name(name, digest, suffix)
+    return _MEDIA + file_name(name, digest, suffix_of(sniff(media[digest]).media_type))
 
 
 def _entry(name: str, compression: int) -> zipfile.ZipInfo:

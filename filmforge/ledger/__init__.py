@@ -16,6 +16,7 @@ from filmforge.ledger.films import Films
 from filmforge.ledger.gates import Gates, record_audit
 from filmforge.ledger.journal import Journal
 from filmforge.ledger.makings import Makings
+from filmforge.ledger.measurements import Measurements
 from filmforge.ledger.settlement import record_budget
 from filmforge.ledger.shots import Shots
 from filmforge.ledger.takes import Takes
@@ -37,6 +38,7 @@ class Ledger:
     events: Events
     callbacks: Callbacks
     makings: Makings
+    measurements: Measurements
 
     def budget(self, film_id: str) -> Budget:
         """The four figures of a film. Raises NotFound."""
@@ -94,4 +96,5 @@ def open_ledger(url: str) -> Ledger:
         events=Events(db),
         callbacks=Callbacks(db),
         makings=Makings(db),
+        measurements=Measurements(db),
     )

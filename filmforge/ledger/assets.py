@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from filmforge.domain import Asset, GenerationRequest, Kind, Tags
+from filmforge.domain import Asset, GenerationRequest, Tags
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
@@ -41,7 +41,7 @@ class AssetQuery(Frozen):
     mood: str | None = None
     time_of_day: str | None = None
     shot_type: str | None = None
-    kind: Kind | None = None
+    kind: str | None = None
     text: str = ""
     limit: int = 50
     offset: int = 0
@@ -117,6 +117,35 @@ class Assets:
         with self._db.write() as tx:
             index_step(tx, asset, recipe)
 
+    def upload(self, asset: Asset, kind: str, name: str = "") -> None:
+        """Remember a person's file, which films may name; it is found by its latest `name`."""
+        origin = Origin(kind=kind, provider="upload", model="upload", prompt=name)
+        with self._db.write() as tx:
+            index_asset(tx, asset, origin, Tags())
+            if name:
+                mine = (assets.c.digest == asset.digest, assets.c.provider == "upload")
+                tx.execute(update(assets).where(*mine).values(prompt=name))
+
+    def kinds(self, digests: Sequence[str]) -> dict[str, str]:
+        """What kind those of the files that are known are, by digest."""
+        found: dict[str, str] = {}
+        with self._db.read() as tx:
+            for start in range(0, len(digests), 500):
+                few = digests[start : start + 500]
+                wanted = select(assets.c.digest, assets.c.kind).where(assets.c.digest.in_(few))
+                found.update({row.digest: row.kind for row in tx.execute(wanted)})
+        return found
+
+    def several(self, digests: Sequence[str]) -> dict[str, Asset]:
+        """Those of the files that are known, by digest."""
+        found: dict[str, Asset] = {}
+        with self._db.read() as tx:
+            for start in range(0, len(digests), 500):
+                few = assets.c.digest.in_(digests[start : start + 500])
+                for row in tx.execute(select(assets).where(few)):
+                    found[row.digest] = _asset(row)
+        return found
+
     def find(self, query: AssetQuery) -> Sequence[FoundAsset]:
         """The assets that match, most reused first, then newest."""
         wanted = _matching(query).order_by(
@@ -166,16 +195,20 @@ def _tags_of(tx: Connection, digests: Sequence[str]) -> dict[str, dict[str, tupl
     return found
 
 
+def _asset(row: Row[Any]) -> Asset:
+    return Asset(
+        digest=row.digest,
+        media_type=row.media_type,
+        size=row.size,
+        width=row.width,
+        height=row.height,
+        duration_s=row.duration_s,
+    )
+
+
 def _found(row: Row[Any], tags: dict[str, tuple[str, ...]]) -> FoundAsset:
     return FoundAsset(
-        asset=Asset(
-            digest=row.digest,
-            media_type=row.media_type,
-            size=row.size,
-            width=row.width,
-            height=row.height,
-            duration_s=row.duration_s,
-        ),
+        asset=_asset(row),
         kind=row.kind,
         provider=row.provider,
         model=row.model,

@@ -8,10 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from pydantic import JsonValue
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.domain import (
+    Asset,
     Brief,
     Direction,
     Execution,
@@ -20,15 +22,19 @@ from filmforge.domain import (
     Stage,
 )
 from filmforge.errors import BudgetExceeded, Conflict, NotFound
-from filmforge.fields import Frozen
+from filmforge.fields import Digest, Frozen
 from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
+from filmforge.ledger.gates import record_audit
 from filmforge.ledger.tables import films, outputs, shots
+from filmforge.quality import Checked, Outcome
 from filmforge.transition import CUT
 
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
 _OVER = (*ENDED, Execution.CANCELLING)
+# The kinds of output that are the film itself: released, and assembled but not released yet.
+FILM, HELD = "film", "assembled"
 
 # Fields that came later: without them a film is the one that was submitted before they existed.
 _USUAL = Brief().model_dump(
@@ -43,7 +49,10 @@ _CUT = CUT.model_dump(mode="json")
 
 
 class FilmRecord(Frozen):
-    """A film as kept; `run` counts how often it was started."""
+    """A film as kept; `run` counts how often it was started, `recut` its cut when not its own.
+
+    `accepted` are assembled films that a person let out whatever was found in them.
+    """
 
     film_id: str
     brief: Brief
@@ -51,6 +60,8 @@ class FilmRecord(Frozen):
     execution: Execution
     reason: str | None
     stop_after: Stage
+    recut: dict[str, JsonValue] | None = None
+    accepted: tuple[Digest, ...] = ()
     run: int
     created_at: datetime
     ended_at: datetime | None
@@ -190,6 +201,20 @@ class Films:
             record_event(tx, film_id, "film.resumed", stop_after=stop_after)
             return _film(_must_film(tx, film_id))
 
+    def set_recut(self, film_id: str, recut: dict[str, JsonValue] | None, who: str) -> None:
+        """Cut an ended film otherwise from its next run on; None goes back to its own cut.
+
+        Raises Conflict while the film runs: it would be assembled from both.
+        """
+        with self._db.write() as tx:
+            row = _must_film(tx, film_id)
+            if row.execution not in ENDED:
+                raise Conflict(f"the film {film_id} is {row.execution}: cut it when it has ended")
+            tx.execute(update(films).where(films.c.film_id == film_id).values(recut=recut))
+            action = "recut.cleared" if recut is None else "recut"
+            record_audit(tx, film_id, None, who, action)
+            record_event(tx, film_id, "film.recut", who=who, cleared=recut is None)
+
     def deliver(
         self, film_id: str, kind: str, digest: str, media_type: str, recipe_key: str | None = None
     ) -> None:
@@ -197,21 +222,75 @@ class Films:
         with self._db.write() as tx:
             _must_film(tx, film_id)
             mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
-            values = {
+            values: dict[str, Any] = {
                 "digest": digest,
                 "media_type": media_type,
                 "recipe_key": recipe_key,
                 "at": now(),
             }
+            if kind == FILM:
+                values |= _findings_of_held(tx, film_id)
             if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
                 tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
             record_event(tx, film_id, "film.output", kind=kind, digest=digest)
+
+    def hold(self, film_id: str, film: Asset, checked: Checked) -> None:
+        """Record the film as it was assembled and what was found in it, until it is released."""
+        with self._db.write() as tx:
+            _must_film(tx, film_id)
+            values = {
+                "digest": film.digest,
+                "media_type": film.media_type,
+                "checked": checked.model_dump(mode="json"),
+                "at": now(),
+            }
+            if not tx.execute(update(outputs).where(*_held(film_id)).values(**values)).rowcount:
+                tx.execute(insert(outputs).values(film_id=film_id, kind=HELD, **values))
+            if checked.outcome is not Outcome.OK:
+                record_event(
+                    tx,
+                    film_id,
+                    "film.found_wanting",
+                    digest=film.digest,
+                    outcome=checked.outcome,
+                    words=[*checked.words],
+                )
+
+    def accept(self, film_id: str, who: str) -> None:
+        """Let the film that is held out as it is. Raises Conflict when none is."""
+        with self._db.write() as tx:
+            film = _must_film(tx, film_id)
+            digest = tx.execute(select(outputs.c.digest).where(*_held(film_id))).scalar()
+            if digest is None:
+                raise Conflict(f"the film {film_id} is not held back: there is nothing to accept")
+            accepted = sorted({*(film.accepted or ()), digest})
+            tx.execute(update(films).where(films.c.film_id == film_id).values(accepted=accepted))
+            record_audit(tx, film_id, None, who, "accept", digest=digest)
+
+    def findings(self, film_id: str) -> dict[str, Checked]:
+        """What was found in the files the film was made into, by their kind."""
+        mine = (outputs.c.film_id == film_id, outputs.c.checked.is_not(None))
+        with self._db.read() as tx:
+            rows = tx.execute(select(outputs.c.kind, outputs.c.checked).where(*mine)).all()
+        return {row.kind: Checked.model_validate(row.checked) for row in rows}
 
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
         """(kind, digest, media type) of every file the film was made into."""
         with self._db.read() as tx:
             rows = tx.execute(select(outputs).where(outputs.c.film_id == film_id)).all()
         return [(row.kind, row.digest, row.media_type) for row in rows]
+
+
+def _held(film_id: str) -> tuple[ColumnElement[bool], ...]:
+    return outputs.c.film_id == film_id, outputs.c.kind == HELD
+
+
+def _findings_of_held(tx: Connection, film_id: str) -> dict[str, Any]:
+    """The film that was held is released: what was found in it stands on what people are given."""
+    checked = tx.execute(select(outputs.c.checked).where(*_held(film_id))).scalar()
+    tx.execute(delete(outputs).where(*_held(film_id)))
+    # A worker that was killed after it released the film finds nothing held any more.
+    return {"checked": checked} if checked else {}
 
 
 def _event_type(execution: Execution, reason: str | None, before: str | None) -> str:
@@ -310,6 +389,8 @@ def _film(row: Row[Any]) -> FilmRecord:
         execution=Execution(row.execution),
         reason=row.reason,
         stop_after=Stage(row.stop_after),
+        recut=row.recut,
+        accepted=tuple(row.accepted or ()),
         run=row.run,
         created_at=row.created_at,
         ended_at=row.ended_at,

@@ -83,12 +83,25 @@ class Gates:
             )
             return [_gate(row) for row in rows]
 
+    def approvers(self, film_id: str) -> dict[tuple[str, str], str]:
+        """Who approved each approved frame of a film, by shot and digest."""
+        mine = (gates.c.film_id == film_id, gates.c.state == "approved")
+        with self._db.read() as tx:
+            rows = tx.execute(select(gates).where(*mine)).all()
+        return {(row.shot_id, row.digest): row.who or "" for row in rows}
+
     def of_frame(self, film_id: str, shot_id: str, digest: str) -> Gate | None:
         """The open gate of one frame, if it still waits."""
         mine = (gates.c.film_id == film_id, gates.c.shot_id == shot_id, gates.c.digest == digest)
         with self._db.read() as tx:
             row = tx.execute(select(gates).where(*mine, gates.c.state == "open")).one_or_none()
         return _gate(row) if row else None
+
+    def approved(self, film_id: str) -> Sequence[Gate]:
+        """The frames of a film that were approved, also those that are not in use any more."""
+        mine = (gates.c.film_id == film_id, gates.c.state == "approved")
+        with self._db.read() as tx:
+            return [_gate(row) for row in tx.execute(select(gates).where(*mine))]
 
     def decide(
         self,

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
 
+from filmforge.domain import GenerationRequest
 from filmforge.errors import CreateAmbiguous, NotFound
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.posting import IN_FLIGHT, Made, Posting, State, read_posting
@@ -46,6 +47,16 @@ class Register:
                 found.update(
                     {row[0]: Made(digest=row[1], cost=from_micros(row[2])) for row in rows}
                 )
+        return found
+
+    def requests(self, keys: Sequence[str]) -> dict[str, GenerationRequest]:
+        """Those of the requests that were ever written down, by key."""
+        found: dict[str, GenerationRequest] = {}
+        with self._db.read() as tx:
+            for start in range(0, len(keys), 500):
+                few = journal.c.request_key.in_(keys[start : start + 500])
+                rows = tx.execute(select(journal.c.request_key, journal.c.request).where(few))
+                found.update({row[0]: GenerationRequest.model_validate(row[1]) for row in rows})
         return found
 
     def wanted_elsewhere(self, key: str, film_id: str) -> bool:

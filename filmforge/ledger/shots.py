@@ -1,6 +1,6 @@
 """Shots: what is asked of each, and where it stands on both axes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
@@ -156,6 +156,28 @@ class Shots:
                 review=Review.DONE,
             )
 
+    def remake(self, film_id: str, shot_id: str, takes: Mapping[Kind, str], why: str) -> None:
+        """Let takes be made again because of what was found in them; a take counts once."""
+        with self._db.write() as tx:
+            old = Direction.model_validate(_must_shot(tx, film_id, shot_id).direction)
+            new = remaking(old, takes)
+            if new == old:
+                return
+            state = {"execution": Execution.QUEUED, "review": Review.RETAKE, "reason": None}
+            _update_shot(
+                tx,
+                film_id,
+                shot_id,
+                **state,
+                message=None,
+                conformed_digest=None,
+                direction=new.model_dump(mode="json"),
+                attempt=shots.c.attempt + 1,
+            )
+            told: dict[str, JsonValue] = {kind.value: digest for kind, digest in takes.items()}
+            record_audit(tx, film_id, shot_id, "filmforge", "retake", takes=told, why=why)
+            record_event(tx, film_id, "shot.changed", shot_id, **state)
+
     def fall_back(self, film_id: str, shot_id: str, kind: Kind, ref: str, why: str) -> bool:
         """Let the fallback model make one kind of asset; False when that was done before.
 
@@ -185,6 +207,15 @@ class Shots:
                 .group_by(shots.c.review)
             )
             return {row[0]: row[1] for row in rows}
+
+
+def remaking(direction: Direction, takes: Mapping[Kind, str]) -> Direction:
+    """The direction under which these takes are made again; one that names them all is the same."""
+    remade = dict(direction.remade)
+    for kind, digest in takes.items():
+        if digest not in remade.get(kind, ()):
+            remade[kind] = (*remade.get(kind, ()), digest)
+    return direction.model_copy(update={"remade": remade})
 
 
 def _must_shot(tx: Connection, film_id: str, shot_id: str, lock: bool = True) -> Row[Any]:

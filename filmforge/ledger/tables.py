@@ -69,6 +69,7 @@ films = Table(
     Column("stop_after", String(10), nullable=False),
     Column("callback_url", String(2000)),
     Column("recut", JSON(none_as_null=True)),
+    Column("accepted", JSON(none_as_null=True)),
     Column("run", Integer, nullable=False, default=0),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags, Take
@@ -15,6 +16,7 @@ from filmforge.ledger.events import record_event
 from filmforge.ledger.posting import Posting
 from filmforge.ledger.tables import assets, shots, takes
 from filmforge.money import from_micros, to_micros
+from filmforge.quality import Checked, Outcome
 
 
 class Takes:
@@ -59,6 +61,22 @@ class Takes:
                     reused=False,
                     note=f"replaced by {who}",
                 )
+
+    def checked(
+        self, film_id: str, shot_id: str, kind: Kind, digest: str, checked: Checked
+    ) -> None:
+        """Write what was found in a take, with its event if that is news and not all well."""
+        mine = (*_mine(film_id, shot_id, kind), takes.c.digest == digest)
+        found = checked.model_dump(mode="json")
+        with self._db.write() as tx:
+            before = tx.execute(select(takes.c.checked).where(*mine)).scalars().all()
+            if all(each == found for each in before):
+                return
+            tx.execute(update(takes).where(*mine).values(checked=found))
+            if checked.outcome is not Outcome.OK:
+                told: dict[str, JsonValue] = {"kind": kind, "digest": digest}
+                told |= {"outcome": checked.outcome, "words": list(checked.words)}
+                record_event(tx, film_id, "take.found_wanting", shot_id, **told)
 
     def of_film(self, film_id: str) -> dict[str, list[Take]]:
         """Every take of a film by shot, oldest first."""
@@ -154,4 +172,5 @@ def _take(row: Any) -> Take:
         cost=from_micros(row.cost_micros),
         reused=row.reused,
         note=row.note,
+        checked=row.checked,
     )

@@ -88,20 +88,24 @@ async def burn_in(
     work_dir: Path,
     *,
     font: Path | None = None,
-    key_frames: Sequence[int] = (0,),
+    stretch: tuple[int, int],
 ) -> None:
-    """Write the .mov `source` again with text in its picture, encoded as pieces are.
+    """Write frames of the .mov `source` again with text in them, encoded as pieces are, silent.
 
-    Its sound is copied. Raises BadInput, BadMedia and MediaToolFailed; `path` is of no use after
-    a failure.
+    `stretch` is the first frame and the one after the last; the first one of `spec` is its first.
+    Raises BadInput, BadMedia and MediaToolFailed; `path` is of no use after a failure.
     """
     drawn = await asyncio.to_thread(burn_filter, cues, spec, work_dir, font)
+    start, stop = stretch
+    # Half a frame early, so that no rounding skips the first one.
+    early = ["-ss", f"{float((start - Fraction(1, 2)) / spec.fps):.6f}"] if start else []
     await run_ffmpeg(
         [
+            *early,
             *input_arguments(source),
-            *("-map", "0:v:0", "-map", "0:a?", "-vf", f"{drawn},{TAGGED}"),
-            *encoder_arguments(spec.fps, key_frames),
-            *("-c:a", "copy"),
+            *("-map", "0:v:0", "-an", "-vf", f"setpts=PTS-STARTPTS,{drawn},{TAGGED}"),
+            *("-frames:v", str(stop - start)),
+            *encoder_arguments(spec.fps),
             *BITEXACT,
             *("-f", "mov", f"file:{path}"),
         ]

@@ -43,9 +43,20 @@ async def draw_card(
     MediaToolFailed; what is at `path` after a failure is of no use.
     """
     drawn = await asyncio.to_thread(card_filter, card, spec, work_dir, font)
-    background = card.background.replace("#", "0x")
+    await _draw(card.background.replace("#", "0x"), drawn, path, spec)
+
+
+async def draw_plate(colour: str, path: Path, spec: ConformSpec) -> None:
+    """Write a silent .mov of one colour, of exactly `spec.frames` frames, as a piece of the film.
+
+    Raises MediaToolFailed; what is at `path` after a failure is of no use.
+    """
+    await _draw(colour, f"scale=out_color_matrix=bt709:out_range=tv,{TAGGED},setsar=1", path, spec)
+
+
+async def _draw(colour: str, drawn: str, path: Path, spec: ConformSpec) -> None:
     samples = samples_at(spec.frames, spec.fps)
-    page = f"color=c={background}:s={spec.width}x{spec.height}:r={spec.fps}"
+    page = f"color=c={colour}:s={spec.width}x{spec.height}:r={spec.fps}"
     key_frames = [0, spec.head_frames, max(0, spec.frames - spec.tail_frames)]
     await run_ffmpeg(
         [
@@ -85,6 +96,11 @@ def card_filter(card: Card, spec: ConformSpec, work_dir: Path, font: Path | None
     yuv = "scale=out_color_matrix=bt709:out_range=tv"
     drawn = drawing_filter(path, fonts, spec.fps)
     return ",".join(["format=gbrp", drawn, *fades, yuv, TAGGED, "setsar=1"])
+
+
+def check_card(card: Card, width: int, height: int, font: Path | None = None) -> None:
+    """Make sure that a card can be drawn in a picture of this size. Raises as `draw_card` does."""
+    _laid_out(card, ConformSpec(width=width, height=height, fps=Fraction(24), frames=1), font)
 
 
 class _Block(NamedTuple):

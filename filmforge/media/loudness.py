@@ -1,142 +1,184 @@
-"""Bring a sound to a loudness (EBU R128), its true peaks under a ceiling."""
+"""Bring a film to a loudness (EBU R128), its true peaks under a ceiling, span by span.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
+Loudness ties all spans of a film together, by one gain only: each span is measured once for all,
+and the film's loudness is reckoned from what its spans measured.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import numpy as np
 
-from filmforge.errors import BadMedia
 from filmforge.fields import Frozen
-from filmforge.media.envelope import Envelope, amplitude
+from filmforge.media.envelope import amplitude
 from filmforge.media.limiter import limiting_gains
-from filmforge.media.listen import Samples, SoundReader
-from filmforge.media.meter import Loudness, LoudnessMeter, measure
-from filmforge.media.wav import join_sound, wav_writer
+from filmforge.media.listen import BLOCK, Samples
+from filmforge.media.meter import STEP, LoudnessMeter
 from filmforge.sound import Target, target_lufs
 
-Progress = Callable[[int], None]
-
-MAX_TRUE_PEAK_DBTP = -1.0
+# AAC raises peaks a little: what is delivered is to stay under -1 dBTP (EBU R128 s2).
+CEILING_DBTP = -1.6
 
 _FAINTEST_LUFS = -60.0
-_UNMEASURED_DB = -70.0
+_SILENT_LUFS = -120.0
+_GATE_LUFS, _RELATIVE_GATE_LU, _OFFSET_LU = -70.0, -10.0, -0.691
 # Nearer than the 0.5 LU promised, so that another meter agrees.
 _CLOSE_LU = 0.3
-# Two ways of finding peaks between samples differ by about this much.
-_MARGIN_DB = 0.1
-_ROUNDS = 8
+# Coarse, so that a film that changes a little keeps its gain, and the spans that did not change.
+_STEPS_A_DB = 5
+_MOST_LIMITED_DB = 18.0
+_ROUNDS = 6
+
+
+class Way(Frozen):
+    """How a sound is made louder: by `gain_db`, true peaks kept under `ceiling_dbtp` unless None."""
+
+    gain_db: float = 0.0
+    ceiling_dbtp: float | None = None
+
+
+class Level(Frozen):
+    """How loud a span is.
+
+    `momentary_lufs` has, for each tenth of a second of it, the 0.4 s that end there: the blocks
+    that ITU-R BS.1770-4 gates. `true_peak_dbtp` is None for silence.
+    """
+
+    momentary_lufs: tuple[float, ...]
+    true_peak_dbtp: float | None
+
+    def louder(self, gain_db: float) -> "Level":
+        """The level of the same span at a gain."""
+        peak = self.true_peak_dbtp
+        return Level(
+            momentary_lufs=tuple(lufs + gain_db for lufs in self.momentary_lufs),
+            true_peak_dbtp=None if peak is None else peak + gain_db,
+        )
+
+    def passes(self, way: Way) -> bool:
+        """Whether its peaks pass the ceiling at that gain."""
+        peak = self.true_peak_dbtp
+        return (
+            way.ceiling_dbtp is not None
+            and peak is not None
+            and peak + way.gain_db > way.ceiling_dbtp
+        )
 
 
 class Normalised(Frozen):
-    """What became of a sound; all of it was made louder by `gain_db`, peaks by less.
+    """What is done to a film's sound: all of it is made louder by the way's gain, peaks by less.
 
-    `limited_db` is the most that a peak was lowered by, 0 where no limiter was needed. `left_alone`
-    says why nothing was done, None otherwise.
+    `left_alone` says why nothing is done, None otherwise.
     """
 
     target_lufs: float
-    before: Loudness
-    after: Loudness
-    gain_db: float = 0.0
-    limited_db: float = 0.0
+    before_lufs: float | None
+    after_lufs: float | None
+    true_peak_dbtp: float | None
+    way: Way = Way()
     left_alone: str | None = None
 
-
-class _Way(NamedTuple):
-    """How a sound is made louder: by `gain_db`, peaks kept under `ceiling_db` unless None."""
-
-    gain_db: float
-    ceiling_db: float | None
+    @property
+    def reached(self) -> bool:
+        """Whether it is within 0.5 LU of its target."""
+        return self.after_lufs is not None and abs(self.after_lufs - self.target_lufs) <= 0.5
 
 
-def normalise(
-    path: Path,
-    out: Path,
-    target: Target = "web",
-    max_true_peak_dbtp: float = MAX_TRUE_PEAK_DBTP,
-    stems: Mapping[Path, Path] | None = None,
-    progress: Progress | None = None,
+# The levels of spans, told by their places, when they are made louder in a way.
+Measure = Callable[[Way, Sequence[int]], Awaitable[Sequence[Level]]]
+
+
+async def normalise(
+    plain: Sequence[Level], target: Target, measure: Measure, usual_db: float | None = None
 ) -> Normalised:
-    """Write a sound at a loudness as WAV of 32-bit floats, measured to be within 0.5 LU.
+    """Find the way that brings a film to a loudness, within 0.5 LU or as near as limiting goes.
 
-    Its peaks are limited only when they would pass `max_true_peak_dbtp`. `stems` (from path, to
-    path) are changed sample by sample as the sound is, so that they still add up to it. Silence
-    and what is below -60 LUFS stay as they are. `progress` is told the samples written of each
-    pass; what it raises ends the work. Raises BadMedia when the target can't be reached: what is
-    at `out` is of no use then.
+    `plain` are its spans' levels as they are mixed; `measure` is asked for those whose peaks have
+    to be limited. `usual_db` is tried first. Silence, and what is below -60 LUFS, stays as it is.
     """
-    wanted, before = target_lufs(target), measure(path)
-    if before.integrated_lufs is None or before.integrated_lufs < _FAINTEST_LUFS:
-        for source, copy in {path: out, **(stems or {})}.items():
-            join_sound([source], copy)
+    wanted, before = target_lufs(target), integrated_lufs(plain)
+    peak = _highest(plain)
+    if before is None or before < _FAINTEST_LUFS or peak is None:
         reason = f"nothing in it is louder than {_FAINTEST_LUFS:.0f} LUFS"
-        return Normalised(target_lufs=wanted, before=before, after=before, left_alone=reason)
-    way, after, limited_db = _reach(path, out, before, wanted, max_true_peak_dbtp, progress)
-    for source, copy in (stems or {}).items():
-        _write(source, copy, _gains(path, way), progress)
-    return Normalised(
-        target_lufs=wanted,
-        before=before,
-        after=after,
-        gain_db=round(way.gain_db, 3),
-        limited_db=round(limited_db, 3),
+        return Normalised(
+            target_lufs=wanted,
+            before_lufs=before,
+            after_lufs=before,
+            true_peak_dbtp=peak,
+            left_alone=reason,
+        )
+    most_db = CEILING_DBTP - peak + _MOST_LIMITED_DB
+    gain_db = _stepped(min(wanted - before, most_db)) if usual_db is None else usual_db
+    tried: dict[float, Normalised] = {}
+    while len(tried) < _ROUNDS and gain_db not in tried:
+        way = Way(gain_db=gain_db, ceiling_dbtp=CEILING_DBTP)
+        after = await _levels(plain, way, measure)
+        lufs = integrated_lufs(after)
+        miss = wanted - (_SILENT_LUFS if lufs is None else lufs)
+        tried[gain_db] = Normalised(
+            target_lufs=wanted,
+            before_lufs=before,
+            after_lufs=lufs,
+            true_peak_dbtp=_highest(after),
+            way=way,
+        )
+        if abs(miss) <= _CLOSE_LU:
+            return tried[gain_db]
+        gain_db = _stepped(min(gain_db + miss, most_db))
+    return min(tried.values(), key=lambda each: abs((each.after_lufs or 0) - wanted))
+
+
+async def _levels(plain: Sequence[Level], way: Way, measure: Measure) -> list[Level]:
+    loud = [place for place, level in enumerate(plain) if level.passes(way)]
+    limited = dict(zip(loud, await measure(way, loud), strict=True)) if loud else {}
+    return [limited.get(place) or level.louder(way.gain_db) for place, level in enumerate(plain)]
+
+
+def integrated_lufs(levels: Iterable[Level]) -> float | None:
+    """The programme loudness of spans together, None where all is under the gate."""
+    heard = np.array([lufs for level in levels for lufs in level.momentary_lufs])
+    heard = heard[heard > _GATE_LUFS]
+    if not len(heard):
+        return None
+    return _mean_lufs(heard[heard > _mean_lufs(heard) + _RELATIVE_GATE_LU])
+
+
+def _mean_lufs(lufs: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
+    power = 10 ** ((lufs - _OFFSET_LU) / 10)
+    return float(_OFFSET_LU + 10 * np.log10(power.mean()))
+
+
+def _highest(levels: Iterable[Level]) -> float | None:
+    peaks = [level.true_peak_dbtp for level in levels if level.true_peak_dbtp is not None]
+    return max(peaks, default=None)
+
+
+def _stepped(gain_db: float) -> float:
+    return round(gain_db * _STEPS_A_DB) / _STEPS_A_DB
+
+
+def level_of(sound: Samples, lead: int, own: int, *, whole: bool) -> Level:
+    """The level of `own` samples after the first `lead`, which are a whole number of 0.1 s.
+
+    `whole` tells that the sound begins with the first of them, so that its first 0.3 s end no
+    block.
+    """
+    meter = LoudnessMeter()
+    for begin in range(0, len(sound), BLOCK):
+        meter.add(sound[begin : begin + BLOCK])
+    loudness = meter.loudness()
+    first = lead // STEP
+    blocks = meter.momentary_lufs[max(first, 3 if whole else 0) : first + own // STEP]
+    return Level(
+        momentary_lufs=tuple(max(_SILENT_LUFS, lufs) for lufs in blocks),
+        true_peak_dbtp=loudness.true_peak_dbtp,
     )
 
 
-def _reach(
-    path: Path,
-    out: Path,
-    before: Loudness,
-    wanted: float,
-    highest_db: float,
-    progress: Progress | None,
-) -> tuple[_Way, Loudness, float]:
-    """Write the sound again and again, until it is measured to be as wanted."""
-    loud, peak = _level(before.integrated_lufs), _level(before.true_peak_dbtp)
-    gain_db, ceiling_db = wanted - loud, highest_db - _MARGIN_DB
-    for _ in range(_ROUNDS):
-        way = _Way(gain_db, ceiling_db if peak + gain_db > highest_db else None)
-        after, lowest = _write(path, out, _gains(path, way), progress)
-        miss = wanted - _level(after.integrated_lufs)
-        over = _level(after.true_peak_dbtp) - highest_db
-        if abs(miss) <= _CLOSE_LU and over <= 0:
-            return way, after, abs(way.gain_db - 20 * float(np.log10(lowest)))
-        gain_db += miss
-        ceiling_db -= max(0.0, over)
-    raise BadMedia(
-        f"the sound cannot be brought to {wanted:g} LUFS with true peaks under {highest_db:g} "
-        f"dBTP: it has {loud:.1f} LUFS and peaks of {peak:.1f} dBTP, and with those limited "
-        f"{_level(after.integrated_lufs):.1f} LUFS and {_level(after.true_peak_dbtp):.1f} dBTP. "
-        "Ask for less loudness, or for sounds whose peaks stand out less"
-    )
-
-
-def _level(measured: float | None) -> float:
-    return _UNMEASURED_DB if measured is None else measured
-
-
-def _gains(path: Path, way: _Way) -> Iterator[Envelope]:
-    gain = amplitude(way.gain_db)
-    with SoundReader(path) as reader:
-        if way.ceiling_db is not None:
-            yield from limiting_gains(reader.blocks(), gain, amplitude(way.ceiling_db))
-            return
-        for block in reader.blocks():
-            yield np.full(len(block), gain)
-
-
-def _write(
-    path: Path, out: Path, gains: Iterable[Envelope], progress: Progress | None
-) -> tuple[Loudness, float]:
-    """Write a sound with these gains; returns its loudness and the least gain."""
-    meter, lowest, written = LoudnessMeter(), np.inf, 0
-    with SoundReader(path) as reader, wav_writer(out) as write:
-        for gain in gains:
-            block: Samples = reader.take(len(gain)) * gain.astype(np.float32)[:, np.newaxis]
-            write(block)
-            meter.add(block)
-            lowest, written = min(lowest, float(gain.min())), written + len(block)
-            if progress:
-                progress(written)
-    return meter.loudness(), lowest
+def made_louder(sound: Samples, way: Way) -> Samples:
+    """A sound in a way; the limiter looks 0.1 s around each peak."""
+    if way.ceiling_dbtp is None:
+        return sound if not way.gain_db else sound * np.float32(amplitude(way.gain_db))
+    blocks = (sound[begin : begin + BLOCK] for begin in range(0, len(sound), BLOCK))
+    gains = limiting_gains(blocks, amplitude(way.gain_db), amplitude(way.ceiling_dbtp))
+    louder: Samples = sound * np.concatenate(list(gains)).astype(np.float32)[:, np.newaxis]
+    return louder

@@ -15,7 +15,8 @@ from filmforge.media.sample_clock import SAMPLE_RATE
 from filmforge.media.wav import sound_frame
 
 _TICK = Fraction(1, SAMPLE_RATE)
-_STEP = SAMPLE_RATE // 10
+# It speaks once every tenth of a second.
+STEP = SAMPLE_RATE // 10
 # What the filter says when nothing passed its absolute gate.
 _GATE_LUFS = -70.0
 # Its first windows of 3 s are filled with silence, which counts for less than a tenth from here on.
@@ -34,7 +35,10 @@ class Loudness(Frozen):
 
 
 class LoudnessMeter:
-    """Measures 48 kHz stereo floats as they pass."""
+    """Measures 48 kHz stereo floats as they pass.
+
+    `momentary_lufs` grows with each tenth of a second: the loudness of the 0.4 s before.
+    """
 
     def __init__(self) -> None:
         self._graph = Graph()
@@ -48,6 +52,7 @@ class LoudnessMeter:
         self._graph.configure()
         self._samples = 0
         self._said: Mapping[str, str] = {}
+        self.momentary_lufs: list[float] = []
 
     def add(self, block: Samples) -> None:
         """Hear the next samples."""
@@ -60,8 +65,8 @@ class LoudnessMeter:
 
     def loudness(self) -> Loudness:
         """What was heard, once the last samples were added."""
-        # It speaks once every tenth of a second: what comes after the last is heard with this.
-        self.add(np.zeros((-self._samples % _STEP, 2), np.float32))
+        # What comes after the last whole step is heard with this.
+        self.add(np.zeros((-self._samples % STEP, 2), np.float32))
         self._source.push(None)
         self._drain()
         integrated = self._value("I")
@@ -83,7 +88,9 @@ class LoudnessMeter:
                 frame = self._sink.pull()
             except (av.BlockingIOError, av.EOFError):
                 return
-            self._said = frame.metadata or self._said
+            if frame.metadata:
+                self._said = frame.metadata
+                self.momentary_lufs.append(self._value("M"))
 
 
 def measure(path: Path) -> Loudness:

@@ -1,6 +1,6 @@
 """How every picture of a film is encoded, so that pieces made apart play as one stream."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 _LEAST_TICKS = 10_000
@@ -26,6 +26,15 @@ def frame_ticks(fps: Fraction) -> int:
     return int(timescale(fps) / fps)
 
 
+def key_frames(frames: int, forced: Sequence[int], fps: Fraction) -> list[int]:
+    """Where the key frames of a picture of `frames` lie: the forced ones, and more between."""
+    every = _gop_frames(fps)
+    edges = sorted({0, *(each for each in forced if each < frames), frames})
+    return [
+        at for begin, end in zip(edges, edges[1:], strict=False) for at in range(begin, end, every)
+    ]
+
+
 def encoder_arguments(fps: Fraction, key_frames: Iterable[int] = (0,)) -> list[str]:
     """The ffmpeg arguments that encode a picture; `key_frames` are forced, counted from 0.
 
@@ -35,8 +44,13 @@ def encoder_arguments(fps: Fraction, key_frames: Iterable[int] = (0,)) -> list[s
     forced = "+".join(f"eq(n,{frame})" for frame in sorted(set(key_frames)))
     return [
         *("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-profile:v", "high"),
-        *("-pix_fmt", "yuv420p", "-bf", "0", "-g", str(int(fps * _KEY_FRAME_EVERY_S))),
-        *("-x264-params", "stitchable=1:open-gop=0"),
+        *("-pix_fmt", "yuv420p", "-bf", "0", "-g", str(_gop_frames(fps))),
+        # Key frames lie where they are expected, not where the picture changes.
+        *("-x264-params", "stitchable=1:open-gop=0:scenecut=0"),
         *("-force_key_frames", f"expr:{forced}", "-forced-idr", "1"),
         *("-fps_mode", "passthrough", "-video_track_timescale", str(timescale(fps))),
     ]
+
+
+def _gop_frames(fps: Fraction) -> int:
+    return max(1, int(fps * _KEY_FRAME_EVERY_S))

@@ -18,10 +18,11 @@ from pydantic import Field, SecretStr
 
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
-from filmforge.provenance.identity import Identity
+from filmforge.provenance.identity import CERTIFICATE, Identity
 from filmforge.provenance.native import PERMITTED_USES
 
-_CERTIFICATE, _KEY, _PASSPHRASE = "signing.certificate", "signing.key", "signing.passphrase"
+_KEY = "FILMFORGE_PROVENANCE_KEY"
+_PASSPHRASE = "FILMFORGE_PROVENANCE_PASSPHRASE"  # noqa: S105  the name of a setting
 _ISSUER = "Ask its issuer for a certificate for signing content credentials."
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _LEAST_RSA_BITS = 2048
@@ -74,12 +75,12 @@ def _read(path: Path, field: str) -> bytes:
 
 
 def _chain(path: Path) -> Sequence[x509.Certificate]:
-    data = _read(path, _CERTIFICATE)
+    data = _read(path, CERTIFICATE)
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError:
         raise BadInput(
-            _CERTIFICATE,
+            CERTIFICATE,
             f"{path} holds no certificate in PEM",
             "Convert it: openssl x509 -in FILE -out FILE.pem",
         ) from None
@@ -133,7 +134,7 @@ def _check_order(chain: Sequence[x509.Certificate]) -> None:
             certificate.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
             raise BadInput(
-                _CERTIFICATE,
+                CERTIFICATE,
                 f"{certificate.subject.rfc4514_string()} was not issued by the next in the file, "
                 f"{issuer.subject.rfc4514_string()}",
                 "Order the chain: the signer's own first, each followed by its issuer.",
@@ -143,17 +144,17 @@ def _check_order(chain: Sequence[x509.Certificate]) -> None:
 def _check_uses(leaf: x509.Certificate) -> None:
     """C2PA 2.x, certificate profile: an end entity's, for signing, for a permitted purpose."""
     if leaf.subject == leaf.issuer:
-        raise BadInput(_CERTIFICATE, "it is signed by itself, which C2PA forbids", _ISSUER)
+        raise BadInput(CERTIFICATE, "it is signed by itself, which C2PA forbids", _ISSUER)
     if getattr(_extension(leaf, x509.BasicConstraints), "ca", False):
         raise BadInput(
-            _CERTIFICATE, "the first certificate is an authority's", "Put the signer's own first."
+            CERTIFICATE, "the first certificate is an authority's", "Put the signer's own first."
         )
     if not getattr(_extension(leaf, x509.KeyUsage), "digital_signature", False):
-        raise BadInput(_CERTIFICATE, "its key usage lacks digitalSignature", _ISSUER)
+        raise BadInput(CERTIFICATE, "its key usage lacks digitalSignature", _ISSUER)
     uses = {use.dotted_string for use in _extension(leaf, x509.ExtendedKeyUsage) or ()}
     if _ANY_USE in uses or not uses.intersection(PERMITTED_USES):
         raise BadInput(
-            _CERTIFICATE,
+            CERTIFICATE,
             "its extended key usage does not permit content credentials "
             "(emailProtection, documentSigning or C2PA claim signing)",
             _ISSUER,

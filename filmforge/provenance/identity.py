@@ -18,6 +18,8 @@ from filmforge.provenance.native import c2pa, context
 
 # The organisation a development certificate names; it earns no trust, it only says what it is.
 DEVELOPMENT = "FilmForge development"
+# The setting that names the certificate of whoever signs.
+CERTIFICATE = "FILMFORGE_PROVENANCE_CERTIFICATE"
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,13 @@ class Identity:
             name = certificate.subject.rfc4514_string()
             if now > certificate.not_valid_after_utc:
                 raise BadInput(
-                    "signing.certificate",
+                    CERTIFICATE,
                     f"{name} expired on {_day(certificate.not_valid_after_utc)}",
-                    "Renew it, or take signing.certificate out to sign for development.",
+                    "Renew it, or set neither it nor its key to sign for development.",
                 )
             if now < certificate.not_valid_before_utc:
                 raise BadInput(
-                    "signing.certificate",
+                    CERTIFICATE,
                     f"{name} is not valid before {_day(certificate.not_valid_before_utc)}",
                     "Wait until then, or set this machine's clock.",
                 )
@@ -92,7 +94,7 @@ class Identity:
                 builder.sign(signer, "image/png", pixel, BytesIO())
         except c2pa.C2paError as error:
             raise BadInput(
-                "signing.certificate",
+                CERTIFICATE,
                 f"C2PA does not permit it: {error}",
                 "Ask its issuer for a certificate for signing content credentials.",
             ) from None

@@ -92,6 +92,17 @@ def test_replace_uploads_the_file_as_what_its_content_is(
     assert remote.called(path)[0] == {"kind": "image", "": file.read_bytes()}
 
 
+def test_files_are_uploaded_and_told_by_digest(cli: Run, remote: Remote, tmp_path: Path) -> None:
+    file = tmp_path / "warm.cube"
+    file.write_bytes(b"LUT_3D_SIZE 2")
+    remote.answers["/v1/assets"] = (201, {"digest": "d" * 64, "kind": "lut"})
+    status, out, _ = cli("upload", file)
+    assert (status, out) == (0, f"{'d' * 64}  lut  warm.cube\n")
+    assert remote.called("/v1/assets")[0] == {"name": "warm.cube", "": b"LUT_3D_SIZE 2"}
+    _, out, _ = cli("upload", file, file, "--json")
+    assert [each["name"] for each in json.loads(out)["assets"]] == ["warm.cube", "warm.cube"]
+
+
 def test_a_path_cannot_be_smuggled_in_a_film_id(cli: Run, remote: Remote) -> None:
     cli("skip", "../costs?x", "shot_001")
     assert remote.calls[-1][1].startswith("/v1/films/")

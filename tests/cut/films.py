@@ -1,13 +1,16 @@
 """Films for the tests of the cut, drawn by chance or written down."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import get_args
 
 from hypothesis import strategies as st
+from opentimelineio.schema import Timeline
 
 from filmforge.cut.layout import Slot, lay_out
-from filmforge.cut.timeline import Heading, Picked
+from filmforge.cut.sounds import Placed
+from filmforge.cut.timeline import Heading, Picked, heard_with, timeline_of
 from filmforge.domain import Kind, Shot, Take
 from filmforge.transition import CUT, Style, Transition, Trim
 
@@ -51,6 +54,13 @@ def picked(shots: list[Shot], slots: list[Slot], voice_frames: int = 0) -> list[
         )
         for number, (each, slot) in enumerate(zip(shots, slots, strict=True))
     ]
+
+
+def timeline(
+    fps: Fraction, stretches: list[Picked], voice_lead: int = 6, sounds: Sequence[Placed] = ()
+) -> Timeline:
+    """The timeline of these shots with their lines and these sounds."""
+    return timeline_of(heading(fps), stretches, heard_with(stretches, fps, voice_lead, sounds))
 
 
 def take(number: int, kind: Kind) -> Take:

@@ -23,7 +23,8 @@ def lay(**sound: Any) -> list[Placed]:
         shot("s3", "2", scene_id="a"),
     ]
     slots = lay_out(shots, FPS)
-    return placed(Sound.model_validate(sound), shots, slots, LENGTHS, FPS)
+    scenes = {each.shot_id: each.scene_id for each in shots}
+    return placed(Sound.model_validate(sound), scenes, slots, LENGTHS, FPS)
 
 
 def test_music_lasts_to_the_end_of_the_film_or_of_itself() -> None:

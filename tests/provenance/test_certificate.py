@@ -15,6 +15,7 @@ from filmforge.provenance.certificate import SigningFiles, own_identity
 from filmforge.provenance.credentials import State
 from filmforge.provenance.development import development_identity
 from filmforge.provenance.facts import Claim
+from filmforge.provenance.identity import CERTIFICATE
 from filmforge.provenance.read import read
 from filmforge.provenance.sign import sign
 
@@ -85,21 +86,22 @@ def test_a_document_signing_certificate_is_permitted(authority: Authority) -> No
     own_identity(_files(authority.issue(use="1.3.6.1.5.5.7.3.36")))
 
 
+_KEY = "FILMFORGE_PROVENANCE_KEY"
 _ANY_USE, _SERVER = "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"
 
 
 @pytest.mark.parametrize(
     ("wish", "field", "problem"),
     [
-        ({"lasts": timedelta(hours=1)}, "signing.certificate", "expired on"),
-        ({"starts": timedelta(days=1)}, "signing.certificate", "not valid before"),
-        ({"use": _SERVER}, "signing.certificate", "extended key usage"),
-        ({"use": _ANY_USE}, "signing.certificate", "extended key usage"),
-        ({"use": None}, "signing.certificate", "extended key usage"),
-        ({"signs": False}, "signing.certificate", "digitalSignature"),
-        ({"order": -1}, "signing.key", "does not belong"),
-        ({"key": ec.generate_private_key(ec.SECP256K1())}, "signing.key", "curve or its size"),
-        ({"key": rsa.generate_private_key(65537, 1024)}, "signing.key", "curve or its size"),
+        ({"lasts": timedelta(hours=1)}, CERTIFICATE, "expired on"),
+        ({"starts": timedelta(days=1)}, CERTIFICATE, "not valid before"),
+        ({"use": _SERVER}, CERTIFICATE, "extended key usage"),
+        ({"use": _ANY_USE}, CERTIFICATE, "extended key usage"),
+        ({"use": None}, CERTIFICATE, "extended key usage"),
+        ({"signs": False}, CERTIFICATE, "digitalSignature"),
+        ({"order": -1}, _KEY, "does not belong"),
+        ({"key": ec.generate_private_key(ec.SECP256K1())}, _KEY, "curve or its size"),
+        ({"key": rsa.generate_private_key(65537, 1024)}, _KEY, "curve or its size"),
     ],
 )
 def test_a_certificate_that_will_not_do_is_refused_with_field_and_remedy(
@@ -136,7 +138,7 @@ def test_a_wrong_or_missing_passphrase_is_named(authority: Authority) -> None:
     for passphrase, problem in ((None, "the key is encrypted"), ("wrong", "does not open")):
         with pytest.raises(BadInput, match=problem) as refused:
             own_identity(_files(sealed, passphrase))
-        assert refused.value.field == "signing.passphrase"
+        assert refused.value.field == "FILMFORGE_PROVENANCE_PASSPHRASE"
     with pytest.raises(BadInput, match="not encrypted"):
         own_identity(_files(authority.issue(), "needless"))
 

@@ -65,6 +65,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("films") as batch:
         batch.add_column(sa.Column("recut", JSON, nullable=True))
+        batch.add_column(sa.Column("accepted", JSON, nullable=True))
     with op.batch_alter_table("shots") as batch:
         batch.add_column(sa.Column("signed_digest", sa.String(length=64), nullable=True))
         batch.add_column(sa.Column("cue", JSON, nullable=True))
@@ -90,6 +91,7 @@ def downgrade() -> None:
         batch.drop_column("cue")
         batch.drop_column("signed_digest")
     with op.batch_alter_table("films") as batch:
+        batch.drop_column("accepted")
         batch.drop_column("recut")
     for table in ("measures", "makings"):
         op.drop_table(table)

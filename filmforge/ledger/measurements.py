@@ -1,0 +1,29 @@
+"""Measurements: what was measured of a file, which depends on its bytes and on nothing else."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from filmforge.ledger.database import Database, insert_new, now
+from filmforge.ledger.tables import measures
+
+
+class Measurements:
+    """The figures of every file that was measured, by its digest and the edition of the measure."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def of(self, digest: str, edition: int) -> dict[str, Any] | None:
+        """What was measured before; None for a file that was not."""
+        mine = (measures.c.digest == digest, measures.c.edition == edition)
+        with self._db.read() as tx:
+            found: dict[str, Any] | None = tx.execute(
+                select(measures.c.found).where(*mine)
+            ).scalar_one_or_none()
+        return found
+
+    def keep(self, digest: str, edition: int, found: dict[str, Any]) -> None:
+        """Remember what was measured; who was first is believed."""
+        with self._db.write() as tx:
+            insert_new(tx, measures, digest=digest, edition=edition, found=found, at=now())

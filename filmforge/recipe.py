@@ -1,0 +1,26 @@
+"""Recipes: what decides the bytes that a step of ours makes, so that they are made once."""
+
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from filmforge.domain import GenerationRequest, Ingredient, Kind
+
+# Part of every recipe: raise it when filmforge.media makes other bytes from the same sources.
+EDITION = 3
+
+
+def recipe_of(
+    step: str,
+    parameters: dict[str, JsonValue],
+    inputs: Sequence[Ingredient] = (),
+    kind: Kind = Kind.VIDEO,
+) -> GenerationRequest:
+    """The recipe of a step of ours: its key says everything that decides the bytes it makes."""
+    return GenerationRequest(
+        kind=kind,
+        provider="filmforge",
+        model=f"{step}-{EDITION}",
+        parameters=parameters,
+        inputs=tuple(inputs),
+    )
