@@ -104,12 +104,13 @@ class Books:
         if film.execution == Execution.QUEUED:
             self._ledger.films.set(order.film_id, Execution.RUNNING)
         return FilmPlan(
-            shots=film.shot_count,
+            shots=film.shot_count + len(film.brief.sound.generated),
             stop_after=order.stop_after or film.stop_after,
             window=self._window,
             timeout_s=film.brief.approval.timeout,
             on_timeout=film.brief.approval.on_timeout,
             reminder_s=self._reminder_s,
+            deliveries=len(film.brief.deliveries),
             ended=film.ended or film.execution == Execution.CANCELLING,
         )
 
@@ -128,6 +129,7 @@ class Books:
             news.film_id,
             news.shot_id,
             execution=execution,
+            review=Review.DONE if news.landed else None,
             reason=news.reason or None,
             message=news.message or None,
             event=event,

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from filmforge.addresses import is_public
 from filmforge.contracts import Generated, GenerateOrder
-from filmforge.direction import directed, model_ref, request_for, tags_of
+from filmforge.cues import SoundShot
+from filmforge.direction import directed, makes_of, model_ref, request_for, tags_of
 from filmforge.domain import Execution, GenerationRequest, Kind, Review, Tags
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
@@ -100,6 +101,8 @@ class Commissions:
         film = self._ledger.films.read(order.film_id)
         ref: str | None = getattr(film.brief.fallbacks, order.kind.value)
         record = self._ledger.shots.read(order.film_id, order.shot_id)
+        if isinstance(record.shot, SoundShot):
+            return None  # a fallback is named for voices
         in_use = ":".join(model_ref(film.brief, record.shot, record.direction, order.kind))
         return None if ref == in_use else ref
 
@@ -124,7 +127,9 @@ class Commissions:
         record = self._ledger.shots.read(order.film_id, order.shot_id)
         self._show_work(record)
         provider_name, model_id = model_ref(film.brief, record.shot, record.direction, order.kind)
-        provider, model = self._registry.model(f"{provider_name}:{model_id}", order.kind)
+        provider, model = self._registry.model(
+            f"{provider_name}:{model_id}", order.kind, makes_of(record.shot)
+        )
         frame = record.image_digest if order.kind == Kind.VIDEO else None
         if order.kind == Kind.VIDEO and frame is None:
             raise BadInput("image", "the shot has no frame yet", "Retry the shot.")

@@ -41,7 +41,7 @@ class Drawing:
             await draw_card(card, path, spec_of(slot, output), folder, font)
             return path
 
-        return await self._workshop.made(recipe, make)
+        return await self._workshop.made(recipe, make, intermediate=True)
 
     async def piece(
         self, source: str, slot: Slot, output: Output, look: Look
@@ -59,7 +59,7 @@ class Drawing:
                 await conform(sources[0], path, spec, sources[1] if look.lut else None)
             return path
 
-        piece = await self._workshop.made(recipe, make)
+        piece = await self._workshop.made(recipe, make, intermediate=True)
         self._marks.reach("conformed", recipe.key)
         return piece, recipe
 
@@ -100,7 +100,8 @@ class Drawing:
         told = passage.model_dump(mode="json", include={"look", "frames", "colour"})
         parameters = {**told, "fps": str(fps), "lengths": cast(JsonValue, lengths)}
         inputs = [Ingredient(role="piece", digest=pieces[shot]) for shot in passage.shots]
-        return (await self._workshop.made(recipe_of("passage", parameters, inputs), make)).digest
+        recipe = recipe_of("passage", parameters, inputs)
+        return (await self._workshop.made(recipe, make, intermediate=True)).digest
 
     async def _lettered(
         self, part: Lettered, source: str, start: int, output: Output, subtitles: Subtitles
@@ -123,7 +124,8 @@ class Drawing:
         inputs = [Ingredient(role="piece", digest=source)]
         if subtitles.font:
             inputs.append(Ingredient(role="font", digest=subtitles.font))
-        return (await self._workshop.made(recipe_of("lettered", parameters, inputs), make)).digest
+        recipe = recipe_of("lettered", parameters, inputs)
+        return (await self._workshop.made(recipe, make, intermediate=True)).digest
 
 
 def spec_of(slot: Slot, output: Output, look: Look | None = None) -> ConformSpec:

@@ -14,24 +14,27 @@ from activities.captioning import Captioning
 from activities.check import Check
 from activities.drawing import Drawing
 from activities.marks import Marks
+from activities.mixing import Heard, Mixing
 from activities.presence import heartbeats
+from activities.telling import telling
 from activities.workshop import Workshop, few_at_once
 from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
 from filmforge.cut.cards import cards_of, with_cards
 from filmforge.cut.layout import Slot
-from filmforge.cut.lettering import Lettered, Part, lettered
-from filmforge.cut.reel import Copied, Passage, reel_of
+from filmforge.cut.lettering import Part, lettered
+from filmforge.cut.reel import Copied, reel_of
 from filmforge.cut.room import CuttingRoom, lay_out_film, shown
 from filmforge.cut.scoring import score_of
 from filmforge.cut.timeline import brief_of, scenes_of, slots_of, sources_of
 from filmforge.direction import directed
-from filmforge.domain import Asset, Brief, GenerationRequest, Ingredient
+from filmforge.domain import Brief, GenerationRequest, Ingredient
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
 from filmforge.look import Look
+from filmforge.media.aac import EncodedSpan
 from filmforge.media.assemble import Run, assemble
-from filmforge.media.score import Ducking, Score
-from filmforge.media.soundtrack import render_sound
+from filmforge.media.progress import Progress, part
+from filmforge.media.score import Ducking
 from filmforge.recipe import recipe_of
 from filmforge.sound import Sound
 from filmforge.store import AssetStore
@@ -50,6 +53,7 @@ class Finish:
         self._check = Check(ledger, store, work_dir)
         self._workshop = Workshop(ledger, store, work_dir)
         self._drawing = Drawing(self._workshop, self._marks)
+        self._mixing = Mixing(ledger, self._workshop)
         self._captioning = Captioning(self._workshop, store)
 
     @activity.defn(name="conform")
@@ -87,8 +91,8 @@ class Finish:
             timeline = await asyncio.to_thread(self._cutting.timeline, order.film_id)
             if not slots_of(timeline):
                 return Assembled()
-            film = await self._assemble(timeline, brief_of(timeline))
-            return Assembled(digest=film.digest)
+            async with telling(self._ledger, order.film_id, "assemble") as progress:
+                return await self._assemble(order.film_id, timeline, brief_of(timeline), progress)
 
     def _slot(self, order: ConformOrder, position: int, brief: Brief) -> Slot:
         """Where the shot lies as far as its neighbours decide it, cards among them."""
@@ -98,31 +102,34 @@ class Finish:
         slots = {slot.shot_id: slot for slot in lay_out_film(shots, brief)}
         return slots[order.shot_id]
 
-    async def _assemble(self, timeline: Timeline, brief: Brief) -> Asset:
+    async def _assemble(
+        self, film_id: str, timeline: Timeline, brief: Brief, progress: Progress
+    ) -> Assembled:
         slots, fps = slots_of(timeline), brief.output.fps
         pieces = await self._pieces(timeline, slots, brief)
         reel = lettered(reel_of(slots), await self._burnt(brief, timeline), slots, fps)
         drawn = await few_at_once(
             [
-                self._drawing.part(part, slots, pieces, brief.output, brief.subtitles)
-                for part in reel
-                if not isinstance(part, Copied)
+                self._drawing.part(each, slots, pieces, brief.output, brief.subtitles)
+                for each in reel
+                if not isinstance(each, Copied)
             ]
         )
         score = score_of(timeline, pieces, _ducking(brief.sound))
-        recipe = _film_recipe(reel, score, brief.sound, fps, [*pieces, *drawn])
+        heard = await self._mixing.soundtrack(film_id, score, brief.sound, part(progress, 1, 3))
+        pictures = [*pieces, *drawn]
+        recipe = _film_recipe(reel, heard, fps, pictures)
 
         async def make(folder: Path, sources: Sequence[Path]) -> Path:
             self._marks.reach("assembling", recipe.key)
-            files = {part.digest: path for part, path in zip(recipe.inputs, sources, strict=True)}
-            heard = await render_sound(score, files, folder, brief.sound.loudness)
-            film = folder / "film.mp4"
-            await assemble(_runs(reel, slots, sources), heard.spans, film, fps)
+            film, spans = folder / "film.mp4", _spans(heard, sources[len(pictures) :])
+            runs = _runs(reel, slots, sources)
+            await assemble(runs, spans, film, fps, part(progress, 2, 3))
             return film
 
         film = await self._workshop.made(recipe, make)
         self._marks.reach("assembled", recipe.key)
-        return film
+        return Assembled(digest=film.digest, stems=heard.stems)
 
     async def _pieces(self, timeline: Timeline, slots: Sequence[Slot], brief: Brief) -> list[str]:
         """The digest of every slot's piece, in order."""
@@ -171,22 +178,23 @@ def _runs(reel: Sequence[Part], slots: Sequence[Slot], sources: Sequence[Path]) 
     ]
 
 
+def _spans(heard: Heard, sources: Sequence[Path]) -> list[EncodedSpan]:
+    return [
+        EncodedSpan(path=path, frames=span.frames)
+        for span, path in zip(heard.spans, sources, strict=True)
+    ]
+
+
 def _film_recipe(
-    reel: Sequence[Part],
-    score: Score,
-    sound: Sound,
-    fps: Fraction,
-    pictures: Sequence[str],
+    reel: Sequence[Part], heard: Heard, fps: Fraction, pictures: Sequence[str]
 ) -> GenerationRequest:
     parameters: dict[str, JsonValue] = {
         "reel": [each.model_dump(mode="json") for each in reel],
-        "score": score.model_dump(mode="json"),
-        "loudness": sound.loudness,
+        "sound": [span.frames for span in heard.spans],
         "fps": str(fps),
     }
-    heard = dict.fromkeys(e.source for e in score.entries if e.source not in set(pictures))
     inputs = [Ingredient(role="piece", digest=digest) for digest in pictures]
-    inputs += [Ingredient(role="sound", digest=digest) for digest in heard]
+    inputs += [Ingredient(role="sound", digest=span.digest) for span in heard.spans]
     return recipe_of("assemble", parameters, inputs)
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from activities.workshop import MadeFile, Workshop
 from filmforge.domain import Asset, GenerationRequest, Ingredient
 from filmforge.ledger import Ledger
@@ -24,7 +26,7 @@ class Outlet:
         self._workshop = workshop
         self._identity = identity
 
-    async def give(self, film_id: str, kind: str, asset: Asset, recipe_key: str) -> None:
+    async def give(self, film_id: str, kind: str, asset: Asset, recipe_key: str | None) -> None:
         """Record a file as one that the film was made into."""
         await asyncio.to_thread(
             self._ledger.films.deliver, film_id, kind, asset.digest, asset.media_type, recipe_key
@@ -37,7 +39,7 @@ class Outlet:
 
     async def give_text(self, film_id: str, kind: str, text: str, media_type: str) -> None:
         """Record a text as a file that the film was made into."""
-        recipe = recipe_of("text", {"text": text, "media_type": media_type})
+        recipe = recipe_of("text", {"content": text, "media_type": media_type})
 
         async def make(folder: Path, _: Sequence[Path]) -> list[MadeFile]:
             path = folder / "text"
@@ -59,7 +61,7 @@ class Outlet:
 
     async def _signed(self, asset: Asset, claim: Claim) -> tuple[Asset, GenerationRequest]:
         identity = await asyncio.to_thread(self._identity)
-        told = {
+        told: dict[str, JsonValue] = {
             "claim": claim.model_dump(mode="json"),
             "signer": identity.fingerprint,
             "timestamps_from": identity.timestamps_from,

@@ -18,7 +18,7 @@ from activities.presence import heartbeats
 from activities.workshop import Workshop, few_at_once
 from filmforge.contracts import MasterOrder
 from filmforge.cut.room import CuttingRoom
-from filmforge.cut.timeline import rate_of
+from filmforge.cut.timeline import brief_of, rate_of
 from filmforge.domain import Asset, Ingredient
 from filmforge.errors import BadMedia
 from filmforge.ledger import Ledger
@@ -62,9 +62,11 @@ class Release:
             film_id = order.film_id
             timeline = await asyncio.to_thread(self._cutting.timeline, film_id)
             dossier = await asyncio.to_thread(Dossier, self._ledger, film_id, timeline)
-            subtitles = dossier.brief.subtitles
+            subtitles = brief_of(timeline).subtitles
             captions = await self._captioning.cues(subtitles, timeline)
-            film = await self._with_tracks(await self._asset(order.digest), subtitles, captions, timeline)
+            film = await self._with_tracks(
+                await self._asset(order.digest), subtitles, captions, timeline
+            )
             self._marks.reach("releasing", film.digest)
             await self._outlet.give_signed(film_id, "film", film, dossier.claim)
             await self._give_captions(film_id, captions, timeline)

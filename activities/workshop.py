@@ -42,9 +42,14 @@ class Workshop:
         self._work_dir = work_dir
         work_dir.mkdir(parents=True, exist_ok=True)
 
-    async def made(self, recipe: GenerationRequest, make: Make) -> Asset:
-        """What the recipe came to before, if the store still has it; else it is made now."""
-        if found := await self._made_before(recipe):
+    async def made(
+        self, recipe: GenerationRequest, make: Make, *, intermediate: bool = False
+    ) -> Asset:
+        """What the recipe came to before, if the store still has it; else it is made now.
+
+        Of what is `intermediate`, and never given out, a copy on this machine is enough.
+        """
+        if found := await self._made_before(recipe, intermediate):
             return (await asyncio.to_thread(self._ledger.assets.read, found[0].digest)).asset
         async with self.bench(recipe) as (folder, sources):
             path = await make(folder, sources)
@@ -54,9 +59,11 @@ class Workshop:
         await self._keep(recipe, [_making("", asset)])
         return asset
 
-    async def made_files(self, recipe: GenerationRequest, make: MakeFiles) -> Sequence[Making]:
+    async def made_files(
+        self, recipe: GenerationRequest, make: MakeFiles, *, intermediate: bool = False
+    ) -> Sequence[Making]:
         """The same for a recipe of several files, which are found by their names."""
-        if found := await self._made_before(recipe):
+        if found := await self._made_before(recipe, intermediate):
             return found
         async with self.bench(recipe) as (folder, sources):
             files = await make(folder, sources)
@@ -78,13 +85,23 @@ class Workshop:
             )
             yield folder, sources
 
-    async def _made_before(self, recipe: GenerationRequest) -> Sequence[Making]:
+    async def made_before(self, recipes: Sequence[GenerationRequest]) -> dict[str, str]:
+        """The digests of what recipes of one intermediate file came to, by the recipe's key."""
+        keys = [recipe.key for recipe in recipes]
+        known = await asyncio.to_thread(self._ledger.makings.among, keys)
+        found = [(key, made[0]) for key, made in known.items()]
+        there = await few_at_once([self._is_there(making, True) for _, making in found])
+        return {key: made.digest for (key, made), so in zip(found, there, strict=True) if so}
+
+    async def _made_before(self, recipe: GenerationRequest, intermediate: bool) -> Sequence[Making]:
         """What the same recipe came to before, if the store still has all of it."""
         found = await asyncio.to_thread(self._ledger.makings.of, recipe.key)
-        present = await few_at_once([self._is_there(making) for making in found])
+        present = await few_at_once([self._is_there(making, intermediate) for making in found])
         return found if all(present) else ()
 
-    async def _is_there(self, making: Making) -> bool:
+    async def _is_there(self, making: Making, intermediate: bool) -> bool:
+        if intermediate and self._store.at_hand(making.digest):
+            return True
         try:
             return await self._store.size(making.digest) == making.size
         except NotFound:
@@ -104,9 +121,9 @@ def _making(name: str, asset: Asset) -> Making:
     return Making(name=name, digest=asset.digest, media_type=asset.media_type, size=asset.size)
 
 
-async def few_at_once(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
+async def few_at_once(work: Sequence[Coroutine[Any, Any, R]], at_once: int = AT_ONCE) -> list[R]:
     """The results of all work in order, with little of it going on at any time."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(at_once)
 
     async def one(each: Coroutine[Any, Any, R]) -> R:
         async with gate:

@@ -13,6 +13,7 @@ from filmforge.quality import Verdict
 FILM_WORKFLOW = "Film"
 SHOT_WORKFLOW = "Shot"
 SWEEP_WORKFLOW = "Sweep"
+RHYTHM_WORKFLOW = "Rhythm"
 
 ORCHESTRATION_QUEUE = "filmforge"
 CPU_QUEUE = "filmforge-cpu"
@@ -31,6 +32,11 @@ def film_workflow_id(film_id: str) -> str:
 def shot_workflow_id(film_id: str, shot_id: str) -> str:
     """The Temporal workflow id of a shot."""
     return f"film/{film_id}/shot/{shot_id}"
+
+
+def rhythm_workflow_id(reference: str) -> str:
+    """The Temporal workflow id of the search for the rhythm of a file."""
+    return f"rhythm/{reference}"
 
 
 class Decide(Frozen):
@@ -153,7 +159,7 @@ class FilmOrder(Frozen):
 
 
 class ShotPlan(Frozen):
-    """What the film needs to know of a shot to start it."""
+    """What the film needs to know of a shot to start it; a `sound` is one without pictures."""
 
     shot_id: Identifier
     position: int
@@ -162,12 +168,14 @@ class ShotPlan(Frozen):
     own_clip: bool
     finished: bool
     omitted: bool
+    sound: bool = False
 
 
 class FilmPlan(Frozen):
     """What the film workflow needs to know of its film; `timeout_s` in seconds.
 
-    A film that has `ended` or is being cancelled is not to be worked on.
+    Its `shots` are all that is worked on: sounds that are to be made follow the film's own. A film
+    that has `ended` or is being cancelled is not to be worked on.
     """
 
     shots: int
@@ -176,11 +184,15 @@ class FilmPlan(Frozen):
     timeout_s: int | None
     on_timeout: Literal["approve", "skip", "wait"]
     reminder_s: int
+    deliveries: int = 0
     ended: bool = False
 
 
 class ShotOrder(Frozen):
-    """The input of the shot workflow; with `own_clip` a person uploaded the clip."""
+    """The input of the shot workflow; with `own_clip` a person uploaded the clip.
+
+    Of a `sound` nothing but the sound is made.
+    """
 
     film_id: Identifier
     shot_id: Identifier
@@ -188,6 +200,7 @@ class ShotOrder(Frozen):
     approval: bool
     own_clip: bool
     stop_after: Stage
+    sound: bool = False
 
 
 class ShotOutcome(StrEnum):
@@ -264,13 +277,17 @@ class RemakeOrder(Frozen):
 
 
 class ShotNews(Frozen):
-    """A change of a shot that the workflow records in the read model."""
+    """A change of a shot that the workflow records in the read model.
+
+    One that has `landed` needs no further step to be part of the film.
+    """
 
     film_id: Identifier
     shot_id: Identifier
     outcome: ShotOutcome
     reason: str = ""
     message: str = ""
+    landed: bool = False
 
 
 class FilmNews(Frozen):
@@ -311,11 +328,26 @@ class Assembled(Frozen):
     stems: dict[str, Digest] = {}
 
 
+class RhythmOrder(Frozen):
+    """The input of `find_rhythm`: the digest of the reference film."""
+
+    reference: Digest
+
+
 class MasterOrder(Frozen):
     """The input of the steps that deliver a film: the digest is that of the film as joined."""
 
     film_id: Identifier
     digest: Digest
+    stems: dict[str, Digest] = {}
+
+
+class DeliveryOrder(Frozen):
+    """The input of `deliver`: `place` counts the film's deliveries from 0."""
+
+    film_id: Identifier
+    digest: Digest
+    place: int
 
 
 class Command(Frozen):

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
+from filmforge.cues import SoundShot
 from filmforge.domain import (
     Brief,
     Direction,
@@ -22,6 +23,9 @@ from filmforge.providers.catalogue import Model, fit
 DEFAULT_PROVIDERS = Providers(
     image="preview:storyboard", video="preview:camera", audio="preview:voice"
 )
+DEFAULT_SOUNDS = {"music": "preview:music", "effect": "preview:ambience"}
+# A sound has no more than this to change.
+SOUND_FIELDS = ("enhanced_prompt", "duration", "seed")
 FIXED_FIELDS = ("shot_id", "shot_number", "scene_id", "providers", "transition")
 
 
@@ -32,12 +36,16 @@ def directed(shot: Shot, direction: Direction) -> Shot:
     """
     if not direction.changes:
         return shot
+    is_sound = isinstance(shot, SoundShot)
     for name in direction.changes:
+        if is_sound and name not in SOUND_FIELDS:
+            remedy = f"Of a sound, change {', '.join(SOUND_FIELDS)}."
+            raise BadInput(f"changes.{name}", "cannot be changed", remedy)
         if name in FIXED_FIELDS or name not in Shot.model_fields:
             raise BadInput(f"changes.{name}", "cannot be changed", "Change a creative field.")
     merged = {**shot.model_dump(mode="json"), **direction.changes}
     try:
-        return Shot.model_validate(merged)
+        return type(shot).model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -46,9 +54,17 @@ def directed(shot: Shot, direction: Direction) -> Shot:
 
 def model_ref(film: Brief, shot: Shot, direction: Direction, kind: Kind) -> tuple[str, str]:
     """The provider and the model that make this kind of asset for this shot."""
-    chosen = direction.providers.over(shot.providers).over(film.providers).over(DEFAULT_PROVIDERS)
+    usual = DEFAULT_PROVIDERS
+    if isinstance(shot, SoundShot):
+        usual = Providers(audio=DEFAULT_SOUNDS[shot.cue.makes])
+    chosen = direction.providers.over(shot.providers).over(film.providers).over(usual)
     provider, _, model = str(getattr(chosen, kind.value)).partition(":")
     return provider, model
+
+
+def makes_of(shot: Shot) -> str:
+    """What the sound of a shot is, as models tell sounds apart."""
+    return shot.cue.makes if isinstance(shot, SoundShot) else "speech"
 
 
 def tags_of(shot: Shot) -> Tags:
@@ -103,6 +119,10 @@ def _parameters(
         case Kind.VIDEO:
             motion = {"fps": str(output.fps), "duration": format(shot.duration, "f")}
             return {**look, **traits, **motion, "camera": shot.camera}
+        case Kind.AUDIO if isinstance(shot, SoundShot):
+            # Some models take their words as a text.
+            words = look["prompt"]
+            return {"prompt": words, "text": words, "duration": format(shot.duration, "f")}
         case Kind.AUDIO:
             return {
                 "text": shot.dialogue,

@@ -239,6 +239,17 @@ class Film(Brief):
         return self
 
     @model_validator(mode="after")
+    def _sounds_have_their_ids(self) -> Self:
+        sounds = {place.shot_id: place.field for place, _ in self.sound.generated}
+        for index, shot in enumerate(self.shots):
+            if shot.shot_id in sounds:
+                raise ValueError(
+                    f"shots[{index}].shot_id: {shot.shot_id!r} is what {sounds[shot.shot_id]} is "
+                    "called while it is made. Call the shot something else."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _scenes_have_shots(self) -> Self:
         scenes = {shot.scene_id for shot in self.shots}
         for scene_id in self.scenes:

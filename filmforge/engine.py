@@ -1,5 +1,6 @@
 """The engine: the only client of Temporal; starts films and carries people's commands to them."""
 
+import asyncio
 from datetime import timedelta
 from typing import Self
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -19,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from filmforge.contracts import (
     FILM_WORKFLOW,
     ORCHESTRATION_QUEUE,
+    RHYTHM_WORKFLOW,
     TASK_TIMEOUT_S,
     Accept,
     Answer,
@@ -29,12 +32,14 @@ from filmforge.contracts import (
     Replace,
     Resolve,
     Retry,
+    RhythmOrder,
     SetBudget,
     Skip,
     film_workflow_id,
+    rhythm_workflow_id,
 )
 from filmforge.domain import Brief, Stage
-from filmforge.errors import Conflict, FilmError, ServiceUnavailable
+from filmforge.errors import BadMedia, Conflict, FilmError, ServiceUnavailable
 from filmforge.settings import Settings
 
 CALL_TIMEOUT = timedelta(seconds=20)
@@ -146,6 +151,30 @@ class Engine:
             raise _unavailable(error) from error
         return found.status == WorkflowExecutionStatus.RUNNING
 
+    async def find_rhythm(self, reference: str, patience_s: float) -> bool:
+        """Have the rhythm of a file found; False when that takes longer than `patience_s`.
+
+        The search goes on then, and the same call joins it. Raises BadMedia for what is no film.
+        """
+        try:
+            handle = await self.client.start_workflow(
+                RHYTHM_WORKFLOW,
+                RhythmOrder(reference=reference),
+                id=rhythm_workflow_id(reference),
+                task_queue=ORCHESTRATION_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                rpc_timeout=CALL_TIMEOUT,
+            )
+            await asyncio.wait_for(handle.result(), patience_s)
+        except TimeoutError:
+            return False
+        except WorkflowFailureError as error:
+            raise _failed_step(error) from error
+        except RPCError as error:
+            raise _unavailable(error) from error
+        return True
+
     async def check(self) -> None:
         """Raise ServiceUnavailable unless Temporal answers."""
         try:
@@ -159,6 +188,14 @@ def _refusal(error: WorkflowUpdateFailedError) -> FilmError:
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
         return Conflict("the film ended before the command was carried out")
     return Conflict(str(cause))
+
+
+def _failed_step(error: WorkflowFailureError) -> FilmError:
+    """What the one step of a small workflow failed with."""
+    cause = error.cause.__cause__
+    if isinstance(cause, ApplicationError) and cause.type == BadMedia.code:
+        return BadMedia(cause.message)
+    return ServiceUnavailable(f"it could not be done: {cause or error.cause}; send it again")
 
 
 def _unavailable(error: RPCError, film_id: str = "") -> FilmError:

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     generate_slots: int = Field(default=64, ge=1, le=1_000)
     cpu_slots: int = Field(default=0, ge=0, description="0 is one for each core")
     max_asset_bytes: int = Field(default=2_000_000_000, ge=1_000)
+    cut_cache_bytes: int = Field(
+        default=8 * 2**30, ge=0, description="what a worker keeps of the files it used; 0 is none"
+    )
 
     patience_s: float = Field(
         default=600, gt=0, description="how long a provider may be down before a shot waits"

@@ -19,6 +19,8 @@ MAX_FADE_S = 60
 MAX_CUES = 2_000
 
 LOUDNESS_LUFS: Mapping[str, float] = {"web": -16.0, "broadcast": -23.0}
+# EBU R128: what is delivered peaks nowhere above this, between its samples neither.
+MAX_TRUE_PEAK_DBTP = -1.0
 QUIETEST_LUFS, LOUDEST_LUFS = -36.0, -8.0
 _LOUDNESS_TEXT = (
     'must be "web" (-16 LUFS), "broadcast" (-23 LUFS) or a number of LUFS '
@@ -78,8 +80,37 @@ def target_lufs(target: Target) -> float:
     return LOUDNESS_LUFS[target] if isinstance(target, str) else target
 
 
+SoundLane = Literal["music", "ambience", "effects"]
+LANES: tuple[SoundLane, ...] = ("music", "ambience", "effects")
+
+
+class CuePlace(Frozen):
+    """Which of a film's sounds is meant."""
+
+    lane: SoundLane
+    index: Annotated[int, Field(ge=0)]
+
+    @property
+    def shot_id(self) -> str:
+        """What a sound that is made is called among the film's shots."""
+        return f"{self.lane.removesuffix('s')}-{self.index + 1}"
+
+    @property
+    def field(self) -> str:
+        """Where the cue stands in the film."""
+        return f"sound.{self.lane}[{self.index}]"
+
+    @property
+    def makes(self) -> Literal["music", "effect"]:
+        """What a model must make to make this sound."""
+        return "music" if self.lane == "music" else "effect"
+
+
 class GeneratedSound(Frozen):
-    """A sound that a model makes: the film's audio model where none is named."""
+    """A sound that a model makes: the film's audio model where none is named.
+
+    Without a `duration` an effect has 4 s, ambience 20 s, and music as much as it lies under.
+    """
 
     model: ModelRef | None = None
     prompt: Prompt
@@ -186,6 +217,22 @@ class Sound(Frozen):
     ducking_db: DuckingDb = DuckingDb()
     loudness: Target | None = "web"
     stems: bool = False
+
+    @property
+    def generated(self) -> tuple[tuple[CuePlace, GeneratedSound], ...]:
+        """The sounds that are to be made, in order, each with its place."""
+        places = [CuePlace(lane=lane, index=n) for lane in LANES for n in range(self.count(lane))]
+        wishes = [(place, self.at(place).generate) for place in places]
+        return tuple((place, wish) for place, wish in wishes if wish)
+
+    def count(self, lane: SoundLane) -> int:
+        """How many cues stand in a lane."""
+        return len(getattr(self, lane))
+
+    def at(self, place: CuePlace) -> Cue:
+        """The cue that stands at a place."""
+        cue: Cue = getattr(self, place.lane)[place.index]
+        return cue
 
     @property
     def digests(self) -> frozenset[str]:

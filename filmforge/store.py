@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from filmforge.errors import BadMedia, NotFound, StoreUnavailable
 from filmforge.fields import Frozen
+from filmforge.shelf import Shelf
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+log = structlog.get_logger()
 
 CHUNK_BYTES = 1 << 20
 PRESIGNED_S = 3600
@@ -46,10 +50,14 @@ def digest_of(path: Path) -> str:
 
 
 class AssetStore:
-    """The bucket that holds every asset; all methods may be called from any thread."""
+    """The bucket that holds every asset; all methods may be called from any thread.
 
-    def __init__(self, bucket: str, endpoint: str = "") -> None:
+    With a shelf, what was stored or fetched here lately is at hand and not fetched again.
+    """
+
+    def __init__(self, bucket: str, endpoint: str = "", shelf: Shelf | None = None) -> None:
         self.bucket = bucket
+        self._shelf = shelf
         # Whether a URL of this store can be read from anywhere: Amazon's, or any with TLS.
         self.public = not endpoint or endpoint.startswith("https://")
         # Retries are safe here because every object names its content; few, because Temporal
@@ -73,6 +81,10 @@ class AssetStore:
     async def fetch(self, digest: str, path: Path) -> None:
         """Stream an asset to a file and check its bytes. Raises NotFound or BadMedia."""
         await asyncio.to_thread(self._fetch, digest, path)
+
+    def at_hand(self, digest: str) -> bool:
+        """Whether an asset that was in the store can be had without asking the store."""
+        return self._shelf is not None and self._shelf.holds(digest)
 
     async def load(self, digest: str, max_bytes: int) -> Loaded:
         """Read a small asset. Raises NotFound, or BadMedia when it is longer than `max_bytes`."""
@@ -115,7 +127,16 @@ class AssetStore:
                 # whether the object that is there has our content.
                 if _status(error) not in (409, 412) or not self._holds(digest, size):
                     raise
+        self._keep(digest, path)
         return stored
+
+    def _keep(self, digest: str, path: Path) -> None:
+        """Put on the shelf what is in the store; that it can't be kept there loses nothing."""
+        try:
+            if self._shelf:
+                self._shelf.keep(digest, path)
+        except OSError as error:
+            log.warning("shelf.full", digest=digest, error=error.strerror)
 
     def _holds(self, digest: str, size: int) -> bool:
         try:
@@ -124,6 +145,8 @@ class AssetStore:
             return False
 
     def _fetch(self, digest: str, path: Path) -> None:
+        if self._shelf and self._shelf.take(digest, path):
+            return
         part = path.with_name(path.name + ".part")
         with _plain_errors(digest):
             answer = self._s3.get_object(Bucket=self.bucket, Key=object_key(digest))
@@ -134,6 +157,7 @@ class AssetStore:
             part.unlink()
             raise BadMedia(f"the stored bytes of {digest} are not what their name says")
         part.replace(path)
+        self._keep(digest, path)
 
     def _load(self, digest: str, max_bytes: int) -> Loaded:
         with _plain_errors(digest):

@@ -188,3 +188,9 @@ def test_an_asset_is_found_by_what_its_shot_shows() -> None:
         "time_of_day": "dawn",
         "shot_type": "wide",
     }
+
+
+def test_a_retake_for_its_quality_moves_the_seed_of_that_kind_alone() -> None:
+    remade = Direction(retakes=1, remade={Kind.VIDEO: ("cd" * 32, "ef" * 32)})
+    seeds = {kind: _request(direction=remade, kind=kind).seed for kind in Kind}
+    assert seeds == {Kind.IMAGE: 101, Kind.VIDEO: 103, Kind.AUDIO: 101}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,24 +20,29 @@ from activities.books import Books
 from activities.check import Check
 from activities.collect import Collect
 from activities.commission import Commissions
+from activities.delivering import Delivering
 from activities.download import Downloads
 from activities.finish import Finish
 from activities.generate import Generate
 from activities.marks import Marks
 from activities.release import Release
+from activities.rhythm import Rhythms
 from activities.send import Send
 from activities.sweep import Sweep
 from filmforge.contracts import CPU_QUEUE, ORCHESTRATION_QUEUE
 from filmforge.engine import Engine
 from filmforge.ledger import Ledger, open_ledger
+from filmforge.provenance.signer import identity_of
 from filmforge.providers.registry import Registry, build_registry
 from filmforge.settings import Settings
+from filmforge.shelf import Shelf
 from filmforge.store import AssetStore
 from workflows.film import FilmWorkflow
+from workflows.rhythm import RhythmWorkflow
 from workflows.shot import ShotWorkflow
 from workflows.sweep import SweepWorkflow
 
-WORKFLOWS = (FilmWorkflow, ShotWorkflow, SweepWorkflow)
+WORKFLOWS = (FilmWorkflow, ShotWorkflow, SweepWorkflow, RhythmWorkflow)
 
 # Activities wait for their provider in `generate` itself, behind its own semaphore: the SDK's
 # slots must not run out, or the short ledger steps would starve behind long paid waits.
@@ -65,7 +71,8 @@ class Parts:
 async def assembled(settings: Settings, client: Client) -> AsyncIterator[Parts]:
     """The parts of one worker, closed at the end."""
     ledger = open_ledger(settings.database_url.get_secret_value())
-    store = AssetStore(settings.s3_bucket, settings.s3_endpoint)
+    shelf = Shelf(settings.work_dir / "shelf", settings.cut_cache_bytes)
+    store = AssetStore(settings.s3_bucket, settings.s3_endpoint, shelf)
     registry = build_registry(settings, store.fetch)
     try:
         yield Parts(settings, ledger, store, registry, Engine(client))
@@ -86,11 +93,23 @@ def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> l
     )
     finish = Finish(parts.ledger, parts.store, parts.settings.work_dir / "finish", marks)
     check = Check(parts.ledger, parts.store, parts.settings.work_dir / "finish")
-    release = Release(parts.ledger)
+    desk = parts.settings.work_dir / "release"
+    identity = partial(identity_of, parts.settings)
+    identity()  # a certificate that is not fit to sign is told now, not after a film was made
+    release = Release(parts.ledger, parts.store, desk, identity, marks)
+    delivering = Delivering(parts.ledger, parts.store, desk, identity)
+    rhythms = Rhythms(parts.ledger, parts.store, parts.settings.work_dir / "finish")
     cpu = Worker(
         client,
         task_queue=CPU_QUEUE,
-        activities=[finish.conform, finish.assemble, check.check_film, release.release],
+        activities=[
+            finish.conform,
+            finish.assemble,
+            check.check_film,
+            release.release,
+            delivering.deliver,
+            rhythms.find_rhythm,
+        ],
         max_concurrent_activities=parts.settings.cpu_slots or os.cpu_count() or 1,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,
@@ -184,7 +203,7 @@ def sandbox() -> SandboxedWorkflowRunner:
 
 
 def clean_work_dir(work_dir: Path) -> None:
-    """Remove half-made files of a worker that was killed; whole answers stay."""
-    for name in ("downloads", "finish"):
+    """Remove half-made files of a worker that was killed; whole answers and the shelf stay."""
+    for name in ("downloads", "finish", "release"):
         shutil.rmtree(work_dir / name, ignore_errors=True)
         (work_dir / name).mkdir(parents=True)

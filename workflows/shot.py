@@ -45,6 +45,8 @@ class ShotWorkflow:
             return await self._lay_aside(order, error)
 
     async def _shoot(self, order: ShotOrder) -> ShotResult:
+        if order.sound:
+            return await self._record_sound(order)
         if not order.own_clip:
             frame = await self._generate(order, Kind.IMAGE)
             if order.approval and not await self._approved(order, frame):
@@ -56,6 +58,13 @@ class ShotWorkflow:
         if order.has_dialogue:
             await self._generate(order, Kind.AUDIO)
         return await self._conform(order)
+
+    async def _record_sound(self, order: ShotOrder) -> ShotResult:
+        """A sound is made when voices are, and lies under the film as it is."""
+        wanted = order.stop_after != Stage.FRAMES
+        if wanted:
+            await self._generate(order, Kind.AUDIO)
+        return await self._report(order, ShotResult(outcome=ShotOutcome.DONE), landed=wanted)
 
     async def _conform(self, order: ShotOrder) -> ShotResult:
         """Make the shot's piece, its takes again first where their quality asks for it."""
@@ -115,7 +124,9 @@ class ShotWorkflow:
         result = ShotResult(outcome=outcome, reason=code or "timed_out")
         return await self._report(order, result, str(error.__cause__ or error))
 
-    async def _report(self, order: ShotOrder, result: ShotResult, message: str = "") -> ShotResult:
+    async def _report(
+        self, order: ShotOrder, result: ShotResult, message: str = "", *, landed: bool = False
+    ) -> ShotResult:
         await workflow.execute_activity(
             "report_shot",
             ShotNews(
@@ -124,6 +135,7 @@ class ShotWorkflow:
                 outcome=result.outcome,
                 reason=result.reason,
                 message=message,
+                landed=landed,
             ),
             **BOOKS,
         )

@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 import typer
 
-from filmforge.cli import caps, costs, demo, films, library, reconcile, serve, shots
+from filmforge.cli import (
+    caps,
+    costs,
+    cutting,
+    demo,
+    films,
+    library,
+    outputs,
+    reconcile,
+    serve,
+    shots,
+)
 from filmforge.cli.problems import complain
 from filmforge.errors import FilmError
 
@@ -35,13 +46,19 @@ for name, command, panel in (
     ("cancel", films.cancel, _FILM),
     ("resume", films.resume, _FILM),
     ("download", films.download, _FILM),
+    ("outputs", outputs.outputs, _FILM),
+    ("export", cutting.export, _FILM),
+    ("recut", cutting.recut, _FILM),
+    ("rhythm", cutting.rhythm, _FILM),
     ("approve", shots.approve, _SHOT),
     ("reject", shots.reject, _SHOT),
     ("retry", shots.retry, _SHOT),
     ("skip", shots.skip, _SHOT),
+    ("accept", shots.accept, _SHOT),
     ("replace", shots.replace, _SHOT),
     ("resolve", shots.resolve, _SHOT),
     ("costs", costs.costs, _LOOK),
+    ("verify", outputs.verify, _LOOK),
     ("reconcile", reconcile.reconcile, _LOOK),
     ("upload", library.upload, _FILM),
     ("assets", library.assets, _LOOK),

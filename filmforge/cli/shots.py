@@ -70,6 +70,25 @@ def skip(film: FilmId, shot: ShotId, state: State = None, as_json: AsJson = Fals
     _act(film, shot, "skip", None, state, as_json)
 
 
+def accept(
+    film: FilmId,
+    shot: Annotated[
+        str | None,
+        typer.Argument(metavar="[SHOT]", help="The id of the shot; without it, the whole film."),
+    ] = None,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a shot, or with the film, as it is: whatever was found in it is good enough."""
+    from filmforge.cli.api import film_path
+
+    if shot is not None:
+        return _act(film, shot, "accept", None, state, as_json)
+    with connect(state) as api:
+        answer = api.post(film_path(film, "accept"), None)
+    return _told(answer, f"{film}: accepted", as_json)
+
+
 def replace(
     film: FilmId,
     shot: ShotId,

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from filmforge.cli.verdict import asked_lines
+from filmforge.cli.verdict import asked_lines, found_lines
 
 Document = dict[str, Any]
 
@@ -125,6 +125,7 @@ def film_view(film: Document) -> RenderableType:
     shot_rows(table, film["shots"])
     parts: list[RenderableType] = [head, Text(budget_line(film["budget"])), table]
     parts += [unbroken(line, "yellow") for line in asked_lines(film)]
+    parts += [unbroken(line, "dim") for line in found_lines(film)]
     parts += [unbroken(f"{made['kind']}: {made['url']}") for made in film.get("outputs") or ()]
     return Group(*parts)
 

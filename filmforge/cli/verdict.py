@@ -67,19 +67,47 @@ def wants(film: Film) -> list[Wish]:
         if waits_for_person(shot)
     ]
     if not asked and film["execution"] == "needs_attention":
-        reason = film.get("reason") or "no reason given"
-        command = f"filmforge cancel|resume {film['film_id']}"
-        asked = [Wish(f"the film needs attention, {reason}", command)]
+        asked = [_wish_for_film(film)]
     return asked
+
+
+def found_lines(film: Film, most: int = 10) -> list[str]:
+    """What was found in the newest takes and in the files of a film that is no reason to wait."""
+    newest = {
+        (shot["shot_id"], take["kind"]): take
+        for shot in film["shots"]
+        for take in shot.get("takes") or ()
+    }
+    checked = [(f"{shot_id} {kind}", take) for (shot_id, kind), take in newest.items()]
+    checked += [(made["kind"], made) for made in film.get("outputs") or ()]
+    lines = [
+        f"{name}: {words}"
+        for name, each in checked
+        if (found := each.get("checked")) and found["outcome"] == "warn"
+        for words in found["words"]
+    ]
+    return _at_most(lines, most)
 
 
 def asked_lines(film: Film, most: int = 10) -> list[str]:
     """What a person is asked to do, a line each, the last one counting what is left out."""
-    wishes = wants(film)
-    if len(wishes) <= most:
-        return [str(wish) for wish in wishes]
-    left = len(wishes) - most + 1
-    return [*(str(wish) for wish in wishes[: most - 1]), f"and {left} more"]
+    return _at_most([str(wish) for wish in wants(film)], most)
+
+
+def _at_most(lines: list[str], most: int) -> list[str]:
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], f"and {len(lines) - most + 1} more"]
+
+
+def _wish_for_film(film: Film) -> Wish:
+    film_id, reason = film["film_id"], film.get("reason") or "no reason given"
+    what = f"the film needs attention, {reason}"
+    if reason != "quality":
+        return Wish(what, f"filmforge cancel|resume {film_id}")
+    held = [made for made in film.get("outputs") or () if made["kind"] == "assembled"]
+    words = [words for made in held for words in (made.get("checked") or {}).get("words", ())]
+    return Wish(f"{what} ({'; '.join(words)})", f"filmforge accept {film_id}")
 
 
 def _wish(film_id: str, shot: Film, url: str) -> Wish:
@@ -96,7 +124,8 @@ def _wish(film_id: str, shot: Film, url: str) -> Wish:
             f"filmforge resolve {film_id} {shot_id} {choices}",
         )
     said = f" ({shot['message']})" if shot.get("message") else ""
-    command = f"filmforge retry|replace|skip {film_id} {shot_id}"
+    verbs = "accept|retry|replace|skip" if reason == "quality" else "retry|replace|skip"
+    command = f"filmforge {verbs} {film_id} {shot_id}"
     return Wish(f"{shot_id} needs attention, {reason}{said}", command)
 
 

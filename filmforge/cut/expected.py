@@ -13,9 +13,8 @@ from filmforge.cut.tracks import OURS, laid_on, named
 from filmforge.domain import Brief, Kind, Shot
 from filmforge.look import Look
 from filmforge.media.findings import asks_for_still
-from filmforge.media.loudness import MAX_TRUE_PEAK_DBTP
 from filmforge.quality import FilmExpectation, Span, TakeExpectation
-from filmforge.sound import target_lufs
+from filmforge.sound import MAX_TRUE_PEAK_DBTP, target_lufs
 from filmforge.transition import Transition
 
 Excused = Mapping[str, Collection[Kind]]

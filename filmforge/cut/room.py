@@ -11,7 +11,7 @@ from opentimelineio.schema import Timeline, Track
 from filmforge.cut.cards import card_recipe, cards_of, opening_of, with_cards
 from filmforge.cut.layout import Slot, frames_of, lay_out
 from filmforge.cut.recutting import slots_of_recut, tracks_of_recut
-from filmforge.cut.sounds import placed
+from filmforge.cut.sounds import placed, sound_with_digests
 from filmforge.cut.timeline import Heading, Picked, Plain, Stretch, heard_with, timeline_of
 from filmforge.direction import directed
 from filmforge.domain import Brief, Kind, Review, Shot, Take
@@ -62,7 +62,7 @@ class CuttingRoom:
             self._picked(each, slot, each.used, film.brief.output.fps)
             for each, slot in zip(rushes.values(), slots, strict=True)
         ]
-        return timeline_of(_heading(film), picked, self._heard(film.brief, picked))
+        return timeline_of(_heading(film), picked, self._heard(film.film_id, film.brief, picked))
 
     def _recut(self, film: FilmRecord, rushes: Mapping[str, Rushes], recut: Recut) -> Timeline:
         fps, seen = film.brief.output.fps, set[str]()
@@ -82,19 +82,20 @@ class CuttingRoom:
             seen.add(part.shot_id)
         heading = _heading(film).model_copy(update={"start": recut.tc_start, "marks": recut.marks})
         heard = tracks_of_recut(recut)
-        return timeline_of(
-            heading, stretches, self._heard(film.brief, stretches) if heard is None else heard
-        )
+        if heard is None:
+            heard = self._heard(film.film_id, film.brief, stretches)
+        return timeline_of(heading, stretches, heard)
 
-    def _heard(self, brief: Brief, stretches: Sequence[Stretch]) -> list[Track]:
+    def _heard(self, film_id: str, brief: Brief, stretches: Sequence[Stretch]) -> list[Track]:
         """The film's own sound under these stretches."""
         fps = brief.output.fps
-        lengths = {digest: self._frames(digest, fps) for digest in brief.sound.digests}
+        sound = sound_with_digests(brief.sound, self._ledger.shots.sounds_of_film(film_id))
+        lengths = {digest: self._frames(digest, fps) for digest in sound.digests}
         scenes = {
             each.slot.shot_id: each.shot.scene_id for each in stretches if isinstance(each, Picked)
         }
         slots = [each.slot for each in stretches]
-        sounds = placed(brief.sound, scenes, slots, lengths, fps)
+        sounds = placed(sound, scenes, slots, lengths, fps)
         return heard_with(stretches, fps, round(LEAD_S * fps), sounds)
 
     def _rushes(self, film: FilmRecord) -> dict[str, Rushes]:

@@ -6,9 +6,13 @@ from fractions import Fraction
 from itertools import accumulate, groupby
 from typing import Literal
 
+from filmforge.cues import SoundShot
 from filmforge.cut.layout import Slot, film_frames
+from filmforge.domain import Review
+from filmforge.errors import BadInput
 from filmforge.fields import Digest, Frozen
-from filmforge.sound import AmbienceCue, Cue, EffectCue, MusicCue, Sound
+from filmforge.ledger.shots import ShotRecord
+from filmforge.sound import LANES, AmbienceCue, Cue, CuePlace, EffectCue, MusicCue, Sound
 
 Lane = Literal["Effects", "Ambience", "Music"]
 
@@ -29,6 +33,30 @@ class Placed(Frozen):
     fade_in: int
     fade_out: int
     loop: bool
+
+
+def sound_with_digests(sound: Sound, records: Sequence[ShotRecord]) -> Sound:
+    """The sound of a film with the digests of what was made for it; what was skipped is not heard.
+
+    Raises BadInput for what is not made yet.
+    """
+    rows = {each.shot.cue: each for each in records if isinstance(each.shot, SoundShot)}
+    lanes: dict[str, tuple[Cue, ...]] = {}
+    for lane in LANES:
+        cues: tuple[Cue, ...] = getattr(sound, lane)
+        made = [(cue, rows.get(CuePlace(lane=lane, index=n))) for n, cue in enumerate(cues)]
+        lanes[lane] = tuple(
+            _made(cue, row) for cue, row in made if row is None or row.review != Review.OMITTED
+        )
+    return sound.model_copy(update=lanes)
+
+
+def _made(cue: Cue, row: ShotRecord | None) -> Cue:
+    if row is None:
+        return cue
+    if row.audio_digest is None:
+        raise BadInput(row.shot.shot_id, "the sound is not made yet", "Retry or skip it.")
+    return cue.model_copy(update={"digest": row.audio_digest, "generate": None})
 
 
 def placed(
@@ -89,7 +117,7 @@ def _effects(
 def _place(
     lane: Lane, cue: Cue, start: int, end: int, lengths: Mapping[str, int], fps: Fraction
 ) -> Placed:
-    assert cue.digest is not None, "a film whose sounds are not there yet is refused"
+    assert cue.digest is not None, "a sound that is not made yet is refused"
     whole, offset = lengths[cue.digest], _frames(cue.offset, fps)
     frames = max(0, end - start if cue.loop else min(end - start, whole - offset))
     return Placed(

@@ -18,8 +18,9 @@ from filmforge.embedded.process import binary
 from filmforge.embedded.reach import reach_database, reach_s3, reach_temporal
 from filmforge.embedded.state import UpInfo, read_up
 from filmforge.embedded.supervisor import DEFAULT_PORT
-from filmforge.errors import FilmError
+from filmforge.errors import BadInput, FilmError
 from filmforge.media.ffmpeg import ffmpeg_path
+from filmforge.provenance.signer import identity_of
 from filmforge.settings import Settings
 
 _ENOUGH_DISK_BYTES = 5_000_000_000
@@ -53,6 +54,7 @@ def examine(state_dir: Path, settings: Settings) -> list[Finding]:
         _reach("s3", reach_s3(settings), "AWS_ENDPOINT_URL_S3 and FILMFORGE_S3_BUCKET"),
         _reach("database", reach_database(settings), "FILMFORGE_DATABASE_URL"),
         _keys(settings),
+        _provenance(settings),
     ]
 
 
@@ -155,6 +157,19 @@ def _keys(settings: Settings) -> Finding:
         return Finding("keys", True, "made by filmforge up, kept in the state directory", "")
     found = f"not set: {', '.join(missing)}"
     return Finding("keys", False, found, "Set them alike wherever these servers are used")
+
+
+def _provenance(settings: Settings) -> Finding:
+    """Whose certificate stands in finished files; a development certificate is not made here."""
+    if not (settings.provenance_certificate or settings.provenance_key):
+        found = "signed for development: unchanged files are known again, their maker is not"
+        return Finding("provenance", True, found, "")
+    try:
+        leaf = identity_of(settings).leaf
+    except BadInput as error:
+        return Finding("provenance", False, f"{error.field}: {error.problem}", error.remedy)
+    until = f"{leaf.not_valid_after_utc:%Y-%m-%d}"
+    return Finding("provenance", True, f"{leaf.subject.rfc4514_string()}, until {until}", "")
 
 
 def _own_database(settings: Settings) -> bool:

@@ -32,21 +32,25 @@ class Artwork:
         self._folder = folder
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def make(self, wanted: Input, digest: str) -> bytes:
-        """The file of a job: the same bytes for the same digest. Raises MediaToolFailed."""
+    async def make(self, wanted: Input, digest: str, *, black: bool = False) -> bytes:
+        """The file of a job: the same bytes for the same digest. Raises MediaToolFailed.
+
+        A clip may be `black`, as a bad one of a real model is.
+        """
         if isinstance(wanted, ClipInput):
-            return await self._clip(wanted, digest)
+            return await self._clip(wanted, digest, black)
         if isinstance(wanted, ImageInput):
             return await asyncio.to_thread(picture, wanted, digest)
         return await asyncio.to_thread(voice, wanted, digest)
 
-    async def _clip(self, wanted: ClipInput, digest: str) -> bytes:
+    async def _clip(self, wanted: ClipInput, digest: str, black: bool) -> bytes:
         frames = max(1, round(Fraction(wanted.duration) * wanted.fps))
         rate = str(wanted.fps).replace("/", "_")
-        template = self._folder / f"{wanted.width}x{wanted.height}-{rate}-{frames}.mp4"
+        name = f"{'black-' if black else ''}{wanted.width}x{wanted.height}-{rate}-{frames}.mp4"
+        template = self._folder / name
         async with self._locks[template]:
             if not template.exists():
-                await asyncio.to_thread(_encode, template, wanted, frames)
+                await asyncio.to_thread(_encode, template, wanted, frames, black)
         body = await asyncio.to_thread(template.read_bytes)
         mark = digest.encode()
         return body + struct.pack(">I4s", 8 + len(mark), b"free") + mark
@@ -91,11 +95,12 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return name + struct.pack("<I", len(body)) + body
 
 
-def _encode(template: Path, wanted: ClipInput, frames: int) -> None:
+def _encode(template: Path, wanted: ClipInput, frames: int, black: bool) -> None:
     template.parent.mkdir(parents=True, exist_ok=True)
     part = template.with_suffix(".part")
     size = f"{wanted.width}:{wanted.height}"
-    source = f"testsrc2=size=320x180:rate={wanted.fps},scale={size}:flags=neighbor,setsar=1"
+    picture = "color=black:" if black else "testsrc2="
+    source = f"{picture}size=320x180:rate={wanted.fps},scale={size}:flags=neighbor,setsar=1"
     command = [
         imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-loglevel", "error", "-y",
         "-f", "lavfi", "-i", source, "-frames:v", str(frames), "-c:v", "libx264",

@@ -59,6 +59,7 @@ MOMENTS = {
     "unknown_status": Moment.STATUS,
     "truncated_output": Moment.OUTPUT,
     "wrong_type_output": Moment.OUTPUT,
+    "black_output": Moment.OUTPUT,
 }
 
 
@@ -75,7 +76,7 @@ class Fault(BaseModel):
         "accept_then_drop", "accept_then_500", "accept_then_504", "refuse_content", "refuse_400",
         "rate_limit", "unavailable_503_not_accepted", "hang", "malformed_json", "job_fails",
         "never_completes", "webhook_lost", "webhook_twice", "unknown_status", "truncated_output",
-        "wrong_type_output",
+        "wrong_type_output", "black_output",
     ]  # fmt: skip
     model: ModelName | None = None
     match: str = ""

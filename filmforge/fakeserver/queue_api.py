@@ -145,8 +145,10 @@ class QueueApi:
         fault = self.controls.strike(Moment.OUTPUT, job.model, job.words)
         if fault and fault.fault == "wrong_type_output":
             return Response(WRONG_OUTPUT, media_type="text/html")
-        body = await self.artwork.make(offer.takes.model_validate_json(job.wanted), job.digest)
-        if fault:
+        black = fault is not None and fault.fault == "black_output"
+        wanted = offer.takes.model_validate_json(job.wanted)
+        body = await self.artwork.make(wanted, job.digest, black=black)
+        if fault and not black:
             return Cut(body, offer.content_type, 0.5)
         return Response(body, media_type=offer.content_type)
 

@@ -20,6 +20,7 @@ from filmforge.gateway import (
     films,
     health,
     materials,
+    outputs,
     progress,
     reconcile,
     recut,
@@ -66,7 +67,7 @@ def build_app(
     app.state.metrics = Metrics()
     for part in (
         films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
-        progress, review, timeline, recut, rhythm, callbacks, health,
+        progress, review, timeline, recut, rhythm, outputs, callbacks, health,
     ):  # fmt: skip
         app.include_router(part.router)
     install_problems(app)

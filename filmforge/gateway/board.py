@@ -9,6 +9,7 @@ from filmforge.domain import Review, Take
 from filmforge.gateway.pages import page
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
+from filmforge.ledger.films import FILM, HELD
 from filmforge.ledger.shots import ShotRecord
 
 CARDS_PER_PAGE = 100
@@ -19,7 +20,7 @@ def board_page(gateway: Gateway, film_id: str, start: int) -> HTMLResponse:
     ledger, store = gateway.ledger, gateway.store
     film = ledger.films.read(film_id)
     tally = ledger.shots.tally(film_id)
-    made = [store.url(d) for _, d, kind in ledger.films.outputs(film_id) if kind == "video/mp4"]
+    made = [store.url(d) for kind, d, _ in ledger.films.outputs(film_id) if kind in (FILM, HELD)]
     cards = _cards(gateway, film_id, start)
     later = start + CARDS_PER_PAGE
     return page(

@@ -5,14 +5,14 @@ from typing import Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from filmforge.contracts import Cancel, SetBudget
+from filmforge.contracts import Accept, Cancel, SetBudget
 from filmforge.domain import Execution, Stage
 from filmforge.errors import Conflict, ServiceUnavailable
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.films import start
-from filmforge.gateway.lookup import KnownFilm, accepted
+from filmforge.gateway.lookup import KnownFilm, OpenFilm, accepted
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.view import BudgetView, budget_view, status_url
@@ -53,7 +53,7 @@ class FilmTold(Frozen):
     """What became of a command to a film."""
 
     film_id: str
-    execution: Literal["cancelling", "cancelled", "queued"]
+    execution: Literal["cancelling", "cancelled", "queued", "running"]
     message: str
     status_url: str
 
@@ -92,6 +92,20 @@ async def cancel(request: Request, film: KnownFilm, who: Caller) -> Response:
         detail = "nothing more is spent, but the film could not be told yet; send it again"
         raise ServiceUnavailable(f"{error}: {detail}") from error
     return _told(gateway, film, "cancelling", answer.message)
+
+
+@router.post(
+    "/accept",
+    status_code=202,
+    response_model=FilmTold,
+    openapi_extra=body_of(NoBody, required=False),
+)
+async def accept(request: Request, film: OpenFilm, who: Caller) -> Response:
+    """Let the assembled film out as it is, whatever was found in it."""
+    gateway = gateway_of(request)
+    await read_model(request, NoBody, optional=True)
+    accepted(await gateway.engine.command(film.film_id, Accept(who=who)))
+    return _told(gateway, film, "running", "the film is released as it is")
 
 
 @router.post(
@@ -153,7 +167,7 @@ async def until_closed(gateway: Gateway, film_id: str) -> None:
 def _told(
     gateway: Gateway,
     film: FilmRecord,
-    execution: Literal["cancelling", "cancelled", "queued"],
+    execution: Literal["cancelling", "cancelled", "queued", "running"],
     message: str,
 ) -> Response:
     told = FilmTold(

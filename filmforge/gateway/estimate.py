@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from filmforge.cues import SoundShot, sounds_of
 from filmforge.direction import directed
-from filmforge.domain import Brief, Direction, Execution, Film, Kind, Review, Shot, Stage
+from filmforge.domain import Brief, Direction, Film, Kind, Review, Shot, Stage
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.bodies import read_model
@@ -38,7 +40,7 @@ class EstimateLine(Frozen):
 
 
 class ShotEstimate(Frozen):
-    """What one shot would cost at most."""
+    """What one shot, or one sound, would cost at most."""
 
     shot_id: str
     estimate_usd: Money
@@ -59,7 +61,8 @@ class CostToFinish(Frozen):
 class Estimate(Frozen):
     """What a film would cost at most; `free_usd` is what its limit leaves.
 
-    Only of a film that was submitted is it known how often shots are made again.
+    `sounds` are those that are to be made; the sums count them. Only of a film that was submitted
+    is it known how often shots are made again.
     """
 
     film_id: str | None
@@ -71,6 +74,7 @@ class Estimate(Frozen):
     free_usd: Money
     fits: bool
     shots: tuple[ShotEstimate, ...]
+    sounds: tuple[ShotEstimate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,13 @@ class _Wish:
     shot: Shot
     direction: Direction
     kinds: tuple[Kind, ...]
+
+
+class _Estimated(NamedTuple):
+    """Every shot, and every sound that is to be made."""
+
+    shots: tuple[ShotEstimate, ...]
+    sounds: tuple[ShotEstimate, ...]
 
 
 @router.post("/estimates", response_model=Estimate, openapi_extra=body_of(Film))
@@ -106,7 +117,8 @@ def estimate_of_rest(gateway: Gateway, film: FilmRecord) -> Estimate:
 
     Raises BadInput when a model of it cannot be asked any more.
     """
-    records = gateway.ledger.shots.of_film(film.film_id)
+    kept = gateway.ledger.shots
+    records = [*kept.of_film(film.film_id), *kept.sounds_of_film(film.film_id)]
     wishes = [
         _Wish(r.shot, r.direction, _kinds(r.shot, r.direction, film.stop_after))
         for r in records
@@ -115,8 +127,7 @@ def estimate_of_rest(gateway: Gateway, film: FilmRecord) -> Estimate:
     budget = gateway.ledger.budget(film.film_id)
     # What is reserved belongs to requests that are estimated here as well.
     free = max(budget.limit - budget.spent, ZERO)
-    shots = _estimate(gateway, film.brief, wishes)
-    summed = _summed(film.film_id, shots, budget.limit, free)
+    summed = _summed(film.film_id, _estimate(gateway, film.brief, wishes), budget.limit, free)
     rate = gateway.ledger.costs.retake_rate(film.film_id)
     return summed.model_copy(update={"cost_to_finish_usd": _to_finish(summed.total_usd, rate)})
 
@@ -125,9 +136,9 @@ def _of_submission(gateway: Gateway, film: Film) -> Estimate:
     limit = film.budget_usd
     if limit is None:
         limit = gateway.settings.default_budget_usd
-    wishes = [_Wish(s, Direction(), _kinds(s, Direction(), film.stop_after)) for s in film.shots]
-    shots = _estimate(gateway, film, wishes)
-    return _summed(film.film_id, shots, limit, limit)
+    every = [*film.shots, *sounds_of(film)]
+    wishes = [_Wish(s, Direction(), _kinds(s, Direction(), film.stop_after)) for s in every]
+    return _summed(film.film_id, _estimate(gateway, film, wishes), limit, limit)
 
 
 def _to_finish(low: Decimal, retake_rate: Decimal) -> CostToFinish:
@@ -136,22 +147,21 @@ def _to_finish(low: Decimal, retake_rate: Decimal) -> CostToFinish:
 
 
 def _finished(record: ShotRecord) -> bool:
-    whole = record.execution is Execution.SUCCEEDED and record.conformed_digest is not None
-    return whole or record.review is Review.OMITTED
+    return record.landed or record.review is Review.OMITTED
 
 
 def _kinds(shot: Shot, direction: Direction, stop_after: Stage) -> tuple[Kind, ...]:
     """What is made: a clip that a person uploaded needs no frame, frames alone nothing else."""
     kinds = kinds_of(directed(shot, direction))
     if stop_after is Stage.FRAMES:
-        kinds = (Kind.IMAGE,)
+        kinds = () if isinstance(shot, SoundShot) else (Kind.IMAGE,)
     own = set(direction.replaced)
     if Kind.VIDEO in own:
         own.add(Kind.IMAGE)
     return tuple(kind for kind in kinds if kind not in own)
 
 
-def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> tuple[ShotEstimate, ...]:
+def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> _Estimated:
     """Frames and voices first: the digest of a frame that exists decides the clip's request."""
 
     def ask(kind: Kind, frame: Callable[[_Wish], str | None]) -> dict[str, Quote]:
@@ -175,7 +185,11 @@ def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> tuple[S
     clips = ask(Kind.VIDEO, frame)
     made |= _made(gateway, clips)
     seen = set(made)
-    return tuple(_shot(wish.shot.shot_id, (images, clips, voices), seen) for wish in wishes)
+    told = [(wish, _shot(wish.shot.shot_id, (images, clips, voices), seen)) for wish in wishes]
+    return _Estimated(
+        shots=tuple(each for wish, each in told if not isinstance(wish.shot, SoundShot)),
+        sounds=tuple(each for wish, each in told if isinstance(wish.shot, SoundShot)),
+    )
 
 
 def _made(gateway: Gateway, *quotes: dict[str, Quote]) -> dict[str, Made]:
@@ -204,10 +218,8 @@ def _shot(shot_id: str, quotes: Sequence[dict[str, Quote]], seen: set[str]) -> S
     return ShotEstimate(shot_id=shot_id, estimate_usd=total, lines=tuple(lines))
 
 
-def _summed(
-    film_id: str | None, shots: tuple[ShotEstimate, ...], limit: Decimal, free: Decimal
-) -> Estimate:
-    lines = [line for shot in shots for line in shot.lines]
+def _summed(film_id: str | None, made: _Estimated, limit: Decimal, free: Decimal) -> Estimate:
+    lines = [line for shot in (*made.shots, *made.sounds) for line in shot.lines]
     # Not parsed again as money: a sum of many estimates may pass the most one amount may be.
     total = sum((line.estimate_usd for line in lines), ZERO)
     by_kind = {
@@ -221,5 +233,6 @@ def _summed(
         limit_usd=limit,
         free_usd=free,
         fits=total <= free,
-        shots=shots,
+        shots=made.shots,
+        sounds=made.sounds,
     )

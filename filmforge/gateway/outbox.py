@@ -16,9 +16,10 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from filmforge.addresses import check_url, open_checked
 from filmforge.errors import FilmError, ServiceUnavailable
+from filmforge.gateway.given import OutputView, outputs_of
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
-from filmforge.gateway.view import OutputView, budget_view
+from filmforge.gateway.view import budget_view
 from filmforge.ledger.database import now
 from filmforge.ledger.events import Delivery, Event
 from filmforge.settings import Settings
@@ -197,8 +198,7 @@ def _review_link(gateway: Gateway, event: Event) -> dict[str, Any]:
 
 
 def _outputs(gateway: Gateway, film_id: str) -> Sequence[OutputView]:
-    outputs = gateway.ledger.films.outputs(film_id)
-    return [
-        OutputView(kind=kind, digest=d, media_type=media, url=gateway.store.url(d))
-        for kind, d, media in outputs
-    ]
+    def url(digest: str, filename: str) -> str:
+        return gateway.store.url(digest, filename=filename)
+
+    return outputs_of(gateway, url, film_id)

@@ -52,6 +52,7 @@ _TITLES = {
     405: "The method is not allowed here",
     408: "The body took too long",
     409: "It contradicts what is already so",
+    410: "The link has expired",
     413: "The body is too large",
     415: "The content type is not supported",
     422: "The input cannot be used",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from filmforge.direction import directed, model_ref, request_for
+from filmforge.cues import SoundShot, sounds_of
+from filmforge.direction import directed, makes_of, model_ref, request_for
 from filmforge.domain import Brief, Direction, Film, GenerationRequest, Kind, Providers, Shot
 from filmforge.errors import BadInput, NotConfigured
 from filmforge.gateway.problems import invalid
@@ -14,6 +15,8 @@ from filmforge.providers.registry import Registry
 
 # A clip is quoted before its frame exists: its price does not depend on which picture it is.
 NO_FRAME = "0" * 64
+_CUE_NAMES = {"enhanced_prompt": "prompt", "dialogue": "prompt"}
+_SOUNDS = {"music": "music", "effect": "sound effects"}
 _OWN_NAMES = {"prompt": "enhanced_prompt", "text": "dialogue", "voice": "characters"}
 
 
@@ -31,7 +34,9 @@ class Quote:
 
 
 def kinds_of(shot: Shot) -> tuple[Kind, ...]:
-    """What is made for a shot; only words that are spoken need a voice."""
+    """What is made for a shot; only words that are spoken need a voice, a sound has no picture."""
+    if isinstance(shot, SoundShot):
+        return (Kind.AUDIO,)
     return (Kind.IMAGE, Kind.VIDEO, Kind.AUDIO) if shot.dialogue else (Kind.IMAGE, Kind.VIDEO)
 
 
@@ -46,7 +51,7 @@ def quote(
     """The request of one kind and its price. Raises BadInput naming the field of the shot."""
     provider_name, model_id = model_ref(film, shot, direction, kind)
     try:
-        provider, model = registry.model(f"{provider_name}:{model_id}", kind)
+        provider, model = registry.model(f"{provider_name}:{model_id}", kind, makes_of(shot))
         request = request_for(film, shot, direction, kind, model, frame)
         return Quote(request, provider.quote(request))
     except NotConfigured as error:
@@ -73,15 +78,17 @@ def check_shot(registry: Registry, film: Brief, shot: Shot, direction: Direction
     _check_kinds(registry, film, shot, direction)
 
 
-def check_providers(registry: Registry, chosen: Providers, place: str = "providers") -> None:
-    """Make sure that every model named exists and has a price.
+def check_providers(
+    registry: Registry, chosen: Providers, place: str = "providers", makes: str = "speech"
+) -> None:
+    """Make sure that every model named exists and has a price; `makes` is what sound it is for.
 
     Raises BadInput naming the field below `place`.
     """
     for kind in Kind:
         if ref := getattr(chosen, kind.value):
             try:
-                registry.model(ref, kind)
+                registry.model(ref, kind, makes)
             except NotConfigured as error:
                 raise _not_configured(kind, error, place) from error
             except BadInput as error:
@@ -108,6 +115,23 @@ def _objections(registry: Registry, film: Film) -> Iterator[FieldError]:
             # A model nobody named for this shot is the film's, or the default.
             ours = error.field.startswith(("providers.", "shots["))
             yield _told(error, "" if ours else place)
+    for sound in sounds_of(film):
+        try:
+            _check_kinds(registry, film, sound, Direction())
+        except BadInput as error:
+            yield _told(_of_cue(registry, film, sound, error))
+
+
+def _of_cue(registry: Registry, film: Film, sound: SoundShot, error: BadInput) -> BadInput:
+    """The same about the field of the cue; a model that makes no such sound has alternatives."""
+    place = f"{sound.cue.field}.generate"
+    if error.field != "providers.audio":
+        name = _CUE_NAMES.get(error.field, error.field)
+        return BadInput(f"{place}.{name}", error.problem, error.remedy)
+    makers = registry.makers(Kind.AUDIO, sound.cue.makes)
+    whose = "" if sound.providers.audio or not film.providers.audio else "the film's audio model: "
+    remedy = f"Name one that makes {_SOUNDS[sound.cue.makes]}: {', '.join(makers)}."
+    return BadInput(f"{place}.model", f"{whose}{error.problem}", remedy)
 
 
 def _check_kinds(registry: Registry, film: Brief, shot: Shot, direction: Direction) -> None:

@@ -137,9 +137,7 @@ def recutting(
     )
 
 
-def _settled(
-    ledger: Ledger, film_id: str, edited: Recut
-) -> tuple[Recut, tuple[ReviewNote, ...]]:
+def _settled(ledger: Ledger, film_id: str, edited: Recut) -> tuple[Recut, tuple[ReviewNote, ...]]:
     """The recut in terms of what the film has, and the notes it brings. Raises BadInput."""
     must_be_made(ledger, film_id)
     settled = settle(edited, holdings(ledger, film_id, edited))
@@ -159,6 +157,6 @@ def _keep(
         must_be_made(ledger, film_id)
         for note in notes:
             ledger.gates.note(film_id, note.shot_id, who, NOTED, **detail_of(note))
-        document = wanted and wanted.model_dump(mode="json", exclude_defaults=True)
+        document = wanted.model_dump(mode="json", exclude_defaults=True) if wanted else None
         ledger.films.set_recut(film_id, document, who)
         ledger.films.reopen(film_id, Stage.FILM)

@@ -17,6 +17,7 @@ from filmforge.media.captionfile import read_captions
 from filmforge.media.cards import check_card
 from filmforge.media.fonts import choose_fonts
 from filmforge.media.materials import MaterialKind
+from filmforge.sound import LANES
 from filmforge.subtitles import Subtitles, SubtitleTrack
 
 _UPLOAD = "Upload it with POST /v1/assets (`filmforge upload FILE`) first, and name its digest."
@@ -37,7 +38,7 @@ def references_of(film: Film) -> Iterator[Reference]:
         **{f"scenes.{name}.look": s.look for name, s in film.scenes.items()},
     }
     yield from (Reference(f"{at}.lut", look.lut, "lut") for at, look in looks.items() if look.lut)
-    for lane in ("music", "ambience", "effects"):
+    for lane in LANES:
         for index, cue in enumerate(getattr(film.sound, lane)):
             if cue.digest:
                 yield Reference(f"sound.{lane}[{index}].digest", cue.digest, "audio")
@@ -155,5 +156,6 @@ def _texts(film: Film, track: SubtitleTrack, at: str, folder: Path) -> Iterator[
 
 def _frames_at_most(film: Film) -> int:
     cards = [card for card in (film.title_card, film.end_card) if card]
-    seconds = sum(Fraction(each.duration) for each in (*cards, *film.shots))
+    lengths = [each.duration for each in cards] + [each.duration for each in film.shots]
+    seconds = sum(map(Fraction, lengths), Fraction(0))
     return ceil(seconds * film.output.fps) + len(film.shots) + len(cards)

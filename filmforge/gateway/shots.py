@@ -6,7 +6,8 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import JsonValue
 
-from filmforge.contracts import Resolve, Retry, Skip
+from filmforge.contracts import Accept, Resolve, Retry, Skip
+from filmforge.direction import makes_of
 from filmforge.domain import Providers
 from filmforge.engine import FilmCommand
 from filmforge.errors import Conflict, CreateAmbiguous
@@ -78,6 +79,18 @@ async def skip(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -
 
 
 @router.post(
+    "/accept",
+    status_code=202,
+    response_model=ShotTold,
+    openapi_extra=body_of(NoBody, required=False),
+)
+async def accept(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
+    """Go on with the shot's takes as they are, whatever was found in them."""
+    await read_model(request, NoBody, optional=True)
+    return await tell(gateway_of(request), film, shot, Accept(shot_id=shot.shot.shot_id, who=who))
+
+
+@router.post(
     "/resolve", status_code=202, response_model=ShotTold, openapi_extra=body_of(ResolveShot)
 )
 async def resolve(request: Request, film: KnownFilm, shot: KnownShot, who: Caller) -> Response:
@@ -121,7 +134,7 @@ def _resolve_left_behind(
 
 
 def _check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: RetryShot) -> None:
-    check_providers(gateway.registry, wish.providers)
+    check_providers(gateway.registry, wish.providers, makes=makes_of(shot.shot))
     direction = shot.direction.model_copy(
         update={
             "changes": {**shot.direction.changes, **wish.changes},

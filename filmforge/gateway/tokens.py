@@ -16,6 +16,7 @@ from filmforge.settings import Settings
 
 FRAME_SALT = "filmforge.review.frame.1"
 FILM_SALT = "filmforge.review.film.1"
+OUTPUT_SALT = "filmforge.output.1"
 MAX_TOKEN_CHARS = 1_000
 
 
@@ -47,6 +48,14 @@ class FilmLink(Frozen):
     expires_at: int
 
 
+class OutputLink(Frozen):
+    """What the link says by which a player reads all files of one output."""
+
+    film_id: Identifier
+    kind: str
+    expires_at: int
+
+
 def sign_review(settings: Settings, gate: Gate) -> tuple[str, datetime]:
     """A fresh link to one frame, and the moment from which it is refused."""
     link = FrameLink(
@@ -66,6 +75,14 @@ def sign_board(settings: Settings, film_id: str) -> str:
     return f"{_base(settings)}/review/films/{token}"
 
 
+def sign_output(settings: Settings, film_id: str, kind: str) -> str:
+    """A fresh link under which the files of an output are found by their names."""
+    expires_at = int(time.time()) + settings.player_link_s
+    link = OutputLink(film_id=film_id, kind=kind, expires_at=expires_at)
+    token = _signer(settings, OUTPUT_SALT).dumps(link.model_dump())
+    return f"{_base(settings)}/outputs/{token}"
+
+
 def read_review(settings: Settings, token: str) -> FrameLink:
     """What a link to a frame says. Raises ForgedLink or ExpiredLink."""
     try:
@@ -80,6 +97,16 @@ def read_board(settings: Settings, token: str) -> FilmLink:
     """What a link to a review board says. Raises ForgedLink or ExpiredLink."""
     try:
         link = FilmLink.model_validate(_said(settings, FILM_SALT, token))
+    except ValidationError:
+        raise ForgedLink("the link was not made here") from None
+    _refuse_expired(link.expires_at)
+    return link
+
+
+def read_output(settings: Settings, token: str) -> OutputLink:
+    """What a link to an output says. Raises ForgedLink or ExpiredLink."""
+    try:
+        link = OutputLink.model_validate(_said(settings, OUTPUT_SALT, token))
     except ValidationError:
         raise ForgedLink("the link was not made here") from None
     _refuse_expired(link.expires_at)

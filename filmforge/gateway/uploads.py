@@ -12,6 +12,7 @@ from pydantic import StringConstraints
 
 from filmforge.addresses import download
 from filmforge.contracts import Replace
+from filmforge.cues import SoundShot
 from filmforge.direction import directed, tags_of
 from filmforge.domain import Asset, GenerationRequest, Kind
 from filmforge.errors import BadInput, BadMedia
@@ -64,9 +65,10 @@ async def replace(
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     with workspace(gateway.settings.work_dir) as path:
         if content_type == "application/json":
-            kind, field = await _fetch(request, gateway, path), "url"
+            kind, field = await _fetch(request, gateway, shot, path), "url"
         else:
             kind, field = _kind_sent(content_type, kind), "body"
+            _check_replaceable(shot, kind)
             await receive(request, path, _limit(gateway, kind))
         async with request.app.state.looks:
             facts = await _look(gateway, path, kind, field)
@@ -82,6 +84,12 @@ def workspace(work_dir: Path) -> Iterator[Path]:
     uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=uploads) as made:
         yield Path(made) / "upload"
+
+
+def _check_replaceable(shot: ShotRecord, kind: Kind) -> None:
+    if isinstance(shot.shot, SoundShot) and kind is not Kind.AUDIO:
+        problem = f"{shot.shot.shot_id} is a sound, which has no {kind.value}"
+        raise BadInput("kind", problem, "Send a sound, with kind=audio.")
 
 
 def _limit(gateway: Gateway, kind: Kind) -> int:
@@ -104,8 +112,9 @@ def _kind_sent(content_type: str, kind: Kind | None) -> Kind:
     raise Refusal(415, "unsupported_media_type", detail)
 
 
-async def _fetch(request: Request, gateway: Gateway, path: Path) -> Kind:
+async def _fetch(request: Request, gateway: Gateway, shot: ShotRecord, path: Path) -> Kind:
     wish = await read_model(request, ReplaceByUrl)
+    _check_replaceable(shot, wish.kind)
     await download(
         wish.url,
         path,

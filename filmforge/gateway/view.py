@@ -8,12 +8,14 @@ from threading import Lock
 
 from filmforge.domain import Execution, Kind, Review, Stage, Take
 from filmforge.fields import Digest, Frozen
+from filmforge.gateway.given import OutputView, outputs_of
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.budget import Budget
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord
 from filmforge.money import Money
+from filmforge.quality import Checked
 
 _FRESH_S = 900.0
 _MOST_URLS = 100_000
@@ -30,7 +32,11 @@ class BudgetView(Frozen):
 
 
 class TakeView(Frozen):
-    """One take with a URL that reads it for an hour."""
+    """One take with a URL that reads it for an hour; `signed_url` reads it with its credentials.
+
+    `checked` is what was found in it when its shot was last made, null where nothing was looked
+    for.
+    """
 
     take: int
     kind: Kind
@@ -41,7 +47,9 @@ class TakeView(Frozen):
     cost_usd: Money
     reused: bool
     note: str | None
+    checked: Checked | None
     url: str
+    signed_url: str | None = None
 
 
 class ShotView(Frozen):
@@ -67,15 +75,6 @@ class GateView(Frozen):
     expires_at: datetime
 
 
-class OutputView(Frozen):
-    """A file the film was made into."""
-
-    kind: str
-    digest: str
-    media_type: str
-    url: str
-
-
 class FilmSummary(Frozen):
     """A film at a glance; `progress` counts its shots by review state."""
 
@@ -95,9 +94,10 @@ class FilmSummary(Frozen):
 
 
 class FilmView(FilmSummary):
-    """A film with everything in it."""
+    """A film with everything in it; `sounds` are those that models make for it."""
 
     shots: tuple[ShotView, ...]
+    sounds: tuple[ShotView, ...]
     gates: tuple[GateView, ...]
     outputs: tuple[OutputView, ...]
 
@@ -164,15 +164,16 @@ def film_view(gateway: Gateway, links: Links, film: FilmRecord) -> FilmView:
     """A film with everything in it; reads the database."""
     ledger, film_id = gateway.ledger, film.film_id
     takes = ledger.takes.of_film(film_id)
-    shots = [
-        _shot(links, shot, takes.get(shot.shot.shot_id, ()))
-        for shot in ledger.shots.of_film(film_id)
-    ]
+
+    def views(records: Sequence[ShotRecord]) -> tuple[ShotView, ...]:
+        return tuple(_shot(links, each, takes.get(each.shot.shot_id, ())) for each in records)
+
     return FilmView(
         **dict(film_summary(gateway, film)),
-        shots=tuple(shots),
+        shots=views(ledger.shots.of_film(film_id)),
+        sounds=views(ledger.shots.sounds_of_film(film_id)),
         gates=tuple(_gates(gateway, film_id)),
-        outputs=tuple(_outputs(gateway, links, film_id)),
+        outputs=tuple(outputs_of(gateway, links.url, film_id)),
     )
 
 
@@ -186,11 +187,16 @@ def _shot(links: Links, record: ShotRecord, takes: Sequence[Take]) -> ShotView:
         message=record.message,
         needs_attention=record.execution in _ATTENTION,
         fell_back=record.direction.fell_back,
-        takes=tuple(_take(links, take) for take in takes),
+        takes=tuple(_take(links, take, _signed(record, take)) for take in takes),
     )
 
 
-def _take(links: Links, take: Take) -> TakeView:
+def _signed(record: ShotRecord, take: Take) -> str | None:
+    """The signed copy of a take in use, once the film is released."""
+    return record.signed_digest if take.digest == record.video_digest else None
+
+
+def _take(links: Links, take: Take, signed: str | None) -> TakeView:
     return TakeView(
         take=take.take,
         kind=take.kind,
@@ -201,7 +207,9 @@ def _take(links: Links, take: Take) -> TakeView:
         cost_usd=take.cost,
         reused=take.reused,
         note=take.note,
+        checked=take.checked,
         url=links.url(take.digest),
+        signed_url=links.url(signed) if signed else None,
     )
 
 
@@ -215,15 +223,3 @@ def _gates(gateway: Gateway, film_id: str) -> list[GateView]:
             )
         )
     return views
-
-
-def _outputs(gateway: Gateway, links: Links, film_id: str) -> list[OutputView]:
-    return [
-        OutputView(
-            kind=kind,
-            digest=digest,
-            media_type=media_type,
-            url=links.url(digest, f"{film_id}.{media_type.rpartition('/')[2]}"),
-        )
-        for kind, digest, media_type in gateway.ledger.films.outputs(film_id)
-    ]

@@ -66,7 +66,9 @@ def _sounds(heard: Iterable[Heard], library: Library) -> Iterable[Heard]:
         paid = media.get(digest) if digest else None
         if digest is None or paid is None:
             raise _unknown(field, sound.name or sound.source)
-        _within(sound.start, sound.frames, paid.frames, f"{field} ({sound.name})")
+        # What is looped goes on from its beginning as often as it takes.
+        frames = 1 if sound.facts.get("loop") is True else sound.frames
+        _within(sound.start, frames, paid.frames, f"{field} ({sound.name})")
         yield sound.model_copy(update=_found(digest, paid))
 
 

@@ -6,13 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from filmforge.domain import Asset, GenerationRequest, Tags
+from filmforge.domain import Asset, GenerationRequest, Kind, Tags
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.tables import asset_tags, assets
 from filmforge.money import Money, from_micros
 
+# What is neither picture nor film nor sound: credits, subtitles, playlists, pages.
+_DOCUMENT = "document"
 FACETS = ("character", "landscape", "style", "mood", "time_of_day", "shot_type")
 
 
@@ -83,7 +85,10 @@ def index_asset(tx: Connection, asset: Asset, origin: Origin, tags: Tags) -> Non
 
 def index_step(tx: Connection, asset: Asset, recipe: GenerationRequest) -> None:
     """Put what a step of ours made into the index; it cost nothing and shows many things."""
-    index_asset(tx, asset, Origin.of(recipe, 0), Tags())
+    major = asset.media_type.partition("/")[0]
+    kind = major if major in set(Kind) else _DOCUMENT
+    origin = Origin.of(recipe, 0).model_copy(update={"kind": kind})
+    index_asset(tx, asset, origin, Tags())
 
 
 def _pairs(tags: Tags) -> set[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,8 @@ _SQLITE_AWAY = {
 # connection, resources, operator and system trouble; deadlocks, serialization and lock timeouts;
 # our own transaction ended for idling.
 _POSTGRESQL_AWAY = ("08", "53", "57", "58", "40001", "40P01", "55P03", "25P03")
+# SQLite names 32,766 at most, and a long statement is slow to read.
+_NAMED_AT_ONCE = 500
 
 
 def now() -> datetime:
@@ -180,6 +182,12 @@ def _server_engine(url: URL) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args=wishes,
     )
+
+
+def batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The keys in batches as long as a statement may name."""
+    for begin in range(0, len(keys), _NAMED_AT_ONCE):
+        yield keys[begin : begin + _NAMED_AT_ONCE]
 
 
 def insert_new(tx: Connection, table: Table, **values: Any) -> bool:

@@ -86,6 +86,18 @@ class Events:
             rows = tx.execute(wanted.order_by(events.c.id).limit(count))
             return [_event(row) for row in rows]
 
+    def tell(self, film_id: str, type_: str, data: dict[str, JsonValue]) -> None:
+        """Append an event of the film itself."""
+        with self._db.write() as tx:
+            record_event(tx, film_id, type_, None, **data)
+
+    def last(self, film_id: str, type_: str) -> Event | None:
+        """The newest event of a type, None when there was none."""
+        wanted = select(events).where(events.c.film_id == film_id, events.c.type == type_)
+        with self._db.read() as tx:
+            row = tx.execute(wanted.order_by(events.c.id.desc()).limit(1)).one_or_none()
+        return _event(row) if row else None
+
     def claim(self, lease_s: float, count: int = 20) -> Sequence[Delivery]:
         """Take deliveries that are due; another taker sees them only after the lease."""
         moment = now()

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from filmforge.cues import SoundShot, sounds_of
 from filmforge.domain import (
     Asset,
     Brief,
@@ -21,7 +22,7 @@ from filmforge.domain import (
     Review,
     Stage,
 )
-from filmforge.errors import BudgetExceeded, Conflict, NotFound
+from filmforge.errors import BudgetExceeded, Conflict, FilmError, NotFound
 from filmforge.fields import Digest, Frozen
 from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import Database, now
@@ -70,6 +71,16 @@ class FilmRecord(Frozen):
     def ended(self) -> bool:
         """Whether no workflow works on it any more."""
         return self.execution in ENDED
+
+
+class Output(Frozen):
+    """A file that the film was made into; `recipe_key` names the files that belong to it."""
+
+    kind: str
+    digest: str
+    media_type: str
+    recipe_key: str | None
+    checked: Checked | None
 
 
 class Films:
@@ -222,6 +233,7 @@ class Films:
         with self._db.write() as tx:
             _must_film(tx, film_id)
             mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
+            known = tx.execute(select(outputs.c.digest).where(*mine)).scalar()
             values: dict[str, Any] = {
                 "digest": digest,
                 "media_type": media_type,
@@ -232,7 +244,8 @@ class Films:
                 values |= _findings_of_held(tx, film_id)
             if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
                 tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
-            record_event(tx, film_id, "film.output", kind=kind, digest=digest)
+            if digest != known:
+                record_event(tx, film_id, "film.output", kind=kind, digest=digest)
 
     def hold(self, film_id: str, film: Asset, checked: Checked) -> None:
         """Record the film as it was assembled and what was found in it, until it is released."""
@@ -273,6 +286,28 @@ class Films:
         with self._db.read() as tx:
             rows = tx.execute(select(outputs.c.kind, outputs.c.checked).where(*mine)).all()
         return {row.kind: Checked.model_validate(row.checked) for row in rows}
+
+    def undelivered(self, film_id: str, kind: str, error: FilmError) -> None:
+        """Record why a file that the film was to be made into can't be made."""
+        with self._db.write() as tx:
+            told = {"code": error.code, "message": str(error)}
+            record_event(tx, film_id, "film.undelivered", kind=kind, **told)
+
+    def given(self, film_id: str) -> Sequence[Output]:
+        """Everything the film was made into, the film first."""
+        wanted = select(outputs).where(outputs.c.film_id == film_id)
+        with self._db.read() as tx:
+            rows = tx.execute(wanted.order_by(outputs.c.kind != FILM, outputs.c.kind)).all()
+        return [
+            Output(
+                kind=row.kind,
+                digest=row.digest,
+                media_type=row.media_type,
+                recipe_key=row.recipe_key,
+                checked=Checked.model_validate(row.checked) if row.checked else None,
+            )
+            for row in rows
+        ]
 
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
         """(kind, digest, media type) of every file the film was made into."""
@@ -334,14 +369,15 @@ def _insert_film(
                 "film_id": film_id,
                 "shot_id": shot.shot_id,
                 "position": position,
-                "document": shot.model_dump(mode="json"),
+                "document": shot.model_dump(mode="json", exclude={"cue"}),
+                "cue": shot.cue.model_dump(mode="json") if isinstance(shot, SoundShot) else None,
                 "direction": Direction().model_dump(mode="json"),
                 "attempt": 0,
                 "execution": Execution.QUEUED,
                 "review": Review.READY,
                 "updated_at": now(),
             }
-            for position, shot in enumerate(film.shots)
+            for position, shot in enumerate([*film.shots, *sounds_of(film)])
         ],
     )
 

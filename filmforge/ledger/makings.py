@@ -1,11 +1,12 @@
 """Makings: which files each recipe of ours came to."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select
 
 from filmforge.fields import Digest, Frozen
-from filmforge.ledger.database import Database, now
+from filmforge.ledger.database import Database, batched, now
 from filmforge.ledger.tables import makings
 
 
@@ -26,12 +27,17 @@ class Makings:
 
     def of(self, recipe_key: str) -> tuple[Making, ...]:
         """The files of a recipe in the order they were made; none when it was never made."""
-        wanted = select(makings).where(makings.c.recipe_key == recipe_key)
+        return self.among([recipe_key]).get(recipe_key, ())
+
+    def among(self, recipe_keys: Sequence[str]) -> dict[str, tuple[Making, ...]]:
+        """The files of each of these recipes that was made before."""
+        found: dict[str, tuple[Making, ...]] = {}
         with self._db.read() as tx:
-            rows = tx.execute(wanted.order_by(makings.c.position)).all()
-        return tuple(
-            Making(name=r.name, digest=r.digest, media_type=r.media_type, size=r.size) for r in rows
-        )
+            for some in batched(recipe_keys):
+                wanted = select(makings).where(makings.c.recipe_key.in_(some))
+                for row in tx.execute(wanted.order_by(makings.c.position)):
+                    found[row.recipe_key] = (*found.get(row.recipe_key, ()), _making(row))
+        return found
 
     def keep(self, recipe_key: str, made: Sequence[Making]) -> None:
         """Remember what a recipe came to, in place of what was remembered of it before."""
@@ -49,3 +55,7 @@ class Makings:
                     for place, each in enumerate(made)
                 ],
             )
+
+
+def _making(row: Row[Any]) -> Making:
+    return Making(name=row.name, digest=row.digest, media_type=row.media_type, size=row.size)

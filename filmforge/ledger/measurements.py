@@ -1,10 +1,11 @@
 """Measurements: what was measured of a file, which depends on its bytes and on nothing else."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
 
-from filmforge.ledger.database import Database, insert_new, now
+from filmforge.ledger.database import Database, batched, insert_new, now
 from filmforge.ledger.tables import measures
 
 
@@ -21,6 +22,16 @@ class Measurements:
             found: dict[str, Any] | None = tx.execute(
                 select(measures.c.found).where(*mine)
             ).scalar_one_or_none()
+        return found
+
+    def among(self, digests: Sequence[str], edition: int) -> dict[str, dict[str, Any]]:
+        """What was measured before of any of these, by digest."""
+        found: dict[str, dict[str, Any]] = {}
+        with self._db.read() as tx:
+            for some in batched(digests):
+                mine = (measures.c.digest.in_(some), measures.c.edition == edition)
+                rows = tx.execute(select(measures.c.digest, measures.c.found).where(*mine))
+                found |= {row.digest: row.found for row in rows}
         return found
 
     def keep(self, digest: str, edition: int, found: dict[str, Any]) -> None:

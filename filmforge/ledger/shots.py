@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from filmforge.contracts import ShotPlan
+from filmforge.cues import SoundShot
 from filmforge.domain import (
     Asset,
     Brief,
@@ -44,11 +45,19 @@ class ShotRecord(Frozen):
     audio_digest: str | None
     conformed_digest: str | None
     conformed_key: str | None
+    signed_digest: str | None = None
 
     def digest(self, kind: Kind) -> str | None:
         """The digest of the take in use of one kind."""
         found: str | None = getattr(self, f"{kind.value}_digest")
         return found
+
+    @property
+    def landed(self) -> bool:
+        """Whether what was asked for last is there to be part of the film."""
+        if isinstance(self.shot, SoundShot):
+            return self.execution == Execution.SUCCEEDED and self.review == Review.DONE
+        return self.execution == Execution.SUCCEEDED and bool(self.conformed_digest)
 
 
 class Shots:
@@ -63,12 +72,18 @@ class Shots:
             return _shot(_must_shot(tx, film_id, shot_id, lock=False))
 
     def of_film(self, film_id: str, start: int = 0, count: int = 10_000) -> Sequence[ShotRecord]:
-        """The shots of a film in film order, from one position on."""
+        """The shots of a film in film order, from one position on, without its sounds."""
+        mine = (shots.c.film_id == film_id, shots.c.position >= start, shots.c.cue.is_(None))
+        return self._in_order(count, *mine)
+
+    def sounds_of_film(self, film_id: str) -> Sequence[ShotRecord]:
+        """The sounds that models make for a film, in order."""
+        return self._in_order(None, shots.c.film_id == film_id, shots.c.cue.is_not(None))
+
+    def _in_order(self, count: int | None, *which: ColumnElement[bool]) -> Sequence[ShotRecord]:
+        wanted = select(shots).where(*which).order_by(shots.c.position).limit(count)
         with self._db.read() as tx:
-            wanted = select(shots).where(shots.c.film_id == film_id, shots.c.position >= start)
-            return [
-                _shot(row) for row in tx.execute(wanted.order_by(shots.c.position).limit(count))
-            ]
+            return [_shot(row) for row in tx.execute(wanted)]
 
     def plan(self, film_id: str, positions: Sequence[int]) -> Sequence[ShotPlan]:
         """What the film workflow needs to know of some shots, in film order. Raises NotFound."""
@@ -178,6 +193,13 @@ class Shots:
             record_audit(tx, film_id, shot_id, "filmforge", "retake", takes=told, why=why)
             record_event(tx, film_id, "shot.changed", shot_id, **state)
 
+    def signed(self, film_id: str, shot_id: str, clip: str, signed: str) -> None:
+        """Record the signed copy of a clip, if the shot still uses this clip."""
+        mine = (shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+        with self._db.write() as tx:
+            given = update(shots).where(*mine, shots.c.video_digest == clip)
+            tx.execute(given.values(signed_digest=signed))
+
     def fall_back(self, film_id: str, shot_id: str, kind: Kind, ref: str, why: str) -> bool:
         """Let the fallback model make one kind of asset; False when that was done before.
 
@@ -199,11 +221,11 @@ class Shots:
             return True
 
     def tally(self, film_id: str) -> dict[str, int]:
-        """How many shots stand where, by review state."""
+        """How many shots stand where, by review state; sounds are none."""
         with self._db.read() as tx:
             rows = tx.execute(
                 select(shots.c.review, func.count())
-                .where(shots.c.film_id == film_id)
+                .where(shots.c.film_id == film_id, shots.c.cue.is_(None))
                 .group_by(shots.c.review)
             )
             return {row[0]: row[1] for row in rows}
@@ -245,7 +267,7 @@ def _shot(row: Row[Any]) -> ShotRecord:
     return ShotRecord(
         film_id=row.film_id,
         position=row.position,
-        shot=Shot.model_validate(row.document),
+        shot=_asked_for(row),
         direction=Direction.model_validate(row.direction),
         attempt=row.attempt,
         execution=Execution(row.execution),
@@ -257,7 +279,14 @@ def _shot(row: Row[Any]) -> ShotRecord:
         audio_digest=row.audio_digest,
         conformed_digest=row.conformed_digest,
         conformed_key=row.conformed_key,
+        signed_digest=row.signed_digest,
     )
+
+
+def _asked_for(row: Row[Any]) -> Shot:
+    if row.cue is None:
+        return Shot.model_validate(row.document)
+    return SoundShot.model_validate({**row.document, "cue": row.cue})
 
 
 def _plan(record: ShotRecord, approval: bool) -> ShotPlan:
@@ -268,6 +297,7 @@ def _plan(record: ShotRecord, approval: bool) -> ShotPlan:
         has_dialogue=bool(str(changed or "").strip()),
         approval=approval,
         own_clip=Kind.VIDEO in record.direction.replaced,
-        finished=record.execution == Execution.SUCCEEDED and bool(record.conformed_digest),
+        finished=record.landed,
         omitted=record.review == Review.OMITTED,
+        sound=isinstance(record.shot, SoundShot),
     )

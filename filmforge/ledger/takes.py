@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, case, func, insert, select, update
 
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags, Take
 from filmforge.errors import NotFound
@@ -153,8 +153,16 @@ def _use(tx: Connection, film_id: str, shot_id: str, kind: Kind, digest: str) ->
     tx.execute(
         update(shots)
         .where(shots.c.film_id == film_id, shots.c.shot_id == shot_id)
-        .values({f"{kind.value}_digest": digest, "updated_at": now()})
+        .values({f"{kind.value}_digest": digest, "updated_at": now(), **_signed(kind, digest)})
     )
+
+
+def _signed(kind: Kind, digest: str) -> dict[str, Any]:
+    """The signed copy of a clip goes with the clip."""
+    if kind is not Kind.VIDEO:
+        return {}
+    kept = case((shots.c.video_digest == digest, shots.c.signed_digest), else_=None)
+    return {"signed_digest": kept}
 
 
 def _mine(film_id: str, shot_id: str, kind: Kind) -> tuple[Any, ...]:

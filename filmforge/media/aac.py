@@ -104,10 +104,18 @@ def encode_span(
     """
     if spec.encoder != ENCODER:
         raise MediaToolFailed(f"the span is to be encoded by {spec.encoder}, here is {ENCODER}")
-    sound = _reported(_sound(spec.extracts, files), progress)
-    kept = islice(_encoded(sound), spec.skipped, spec.skipped + spec.frames)
+    encode_blocks(
+        _reported(_sound(spec.extracts, files), progress), spec.skipped, spec.frames, path
+    )
+
+
+def encode_blocks(blocks: Iterable[Samples], skipped: int, frames: int, path: Path) -> None:
+    """Write as ADTS the `frames` that a sound makes after the first `skipped`.
+
+    A failure leaves no file. Raises MediaToolFailed.
+    """
     with _adts_writer(path) as write:
-        for packet in kept:
+        for packet in islice(_encoded(blocks), skipped, skipped + frames):
             write(packet)
 
 

@@ -1,13 +1,10 @@
 """Join the runs of a film: pictures and sound are copied, packet by packet."""
 
-import asyncio
 import heapq
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from threading import Event
 from typing import Annotated
 
 import av
@@ -17,7 +14,9 @@ from pydantic import Field
 from filmforge.errors import BadInput, BadMedia, MediaToolFailed
 from filmforge.fields import Frozen
 from filmforge.media.aac import AnyPacket, EncodedSpan, Timed, add_sound, timed_sound
+from filmforge.media.aside import Pause, aside
 from filmforge.media.picture import frame_ticks, timescale
+from filmforge.media.progress import Progress
 from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
 from filmforge.media.sniff import open_media
 
@@ -32,42 +31,60 @@ class Run(Frozen):
 
 
 async def assemble(
-    runs: Sequence[Run], spans: Sequence[EncodedSpan], path: Path, fps: Fraction
+    runs: Sequence[Run],
+    spans: Sequence[EncodedSpan],
+    path: Path,
+    fps: Fraction,
+    progress: Progress | None = None,
 ) -> None:
     """Write the film as MP4: H.264 copied from the runs, AAC 48 kHz stereo, index in front.
 
     Raises BadInput when there is nothing to join, BadMedia for a file that was not encoded alike,
-    MediaToolFailed. `path` is written whole or not at all, also when cancelled.
+    MediaToolFailed. `path` is written whole or not at all, also when cancelled. `progress` is told
+    the share that is joined, from the thread that joins.
     """
     if not runs:
         raise BadInput("shots", "there are none", "Keep at least one shot.")
     partial = path.with_name(f"{path.name}.part")
     try:
-        await _in_thread(partial, runs, spans, fps)
+        await _in_thread(partial, runs, spans, fps, progress)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 async def _in_thread(
-    path: Path, runs: Sequence[Run], spans: Sequence[EncodedSpan], fps: Fraction
+    path: Path,
+    runs: Sequence[Run],
+    spans: Sequence[EncodedSpan],
+    fps: Fraction,
+    progress: Progress | None,
 ) -> None:
-    """Mux in a thread, which is told to stop and waited for when this is cancelled."""
-    stop = Event()
-    work = asyncio.ensure_future(asyncio.to_thread(_mux, path, runs, spans, fps, stop))
     try:
-        await asyncio.shield(work)
+        await aside(lambda pause: _mux(path, runs, spans, fps, _reported(runs, pause, progress)))
     except av.FFmpegError as error:
         raise MediaToolFailed(f"the film cannot be joined: {error.strerror}") from None
-    except asyncio.CancelledError:
-        stop.set()
-        with suppress(Exception):
-            await work
-        raise
+
+
+def _reported(
+    runs: Sequence[Run], pause: Pause, progress: Progress | None
+) -> Callable[[int], None]:
+    frames = sum(run.stop - run.start for run in runs)
+
+    def reached(frame: int) -> None:
+        pause()
+        if progress:
+            progress(frame / frames)
+
+    return reached
 
 
 def _mux(
-    path: Path, runs: Sequence[Run], spans: Sequence[EncodedSpan], fps: Fraction, stop: Event
+    path: Path,
+    runs: Sequence[Run],
+    spans: Sequence[EncodedSpan],
+    fps: Fraction,
+    reached: Callable[[int], None],
 ) -> None:
     options = {
         "movflags": "+faststart",
@@ -91,9 +108,8 @@ def _mux(
             timed_sound(sound, spans, length),
             key=lambda timed: timed[0],
         )
-        for _, batch in packets:
-            if stop.is_set():
-                return
+        for moment, batch in packets:
+            reached(int(moment * fps))
             film.mux(batch)
 
 

@@ -10,6 +10,7 @@ import struct
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -184,6 +185,23 @@ def choose_fonts(
     return lettering
 
 
+def document_fonts() -> tuple[Path, ...]:
+    """The fonts that come with FilmForge for documents, in the order they are tried."""
+    western, eastern, cjk = _packaged()
+    return (
+        western / "notosans/NotoSans[wdth,wght].ttf",
+        eastern / "notosansarabic/NotoSansArabic[wdth,wght].ttf",
+        eastern / "notosanshebrew/NotoSansHebrew[wdth,wght].ttf",
+        cjk,
+    )
+
+
+def fonts_edition() -> str:
+    """What tells one set of the fonts that come with FilmForge from a later one."""
+    packages = ("justmytype-western-core", "justmytype-intl-rtl", "noto-cjk-sans-otc")
+    return " ".join(f"{package} {version(package)}" for package in packages)
+
+
 def check_font(path: Path) -> None:
     """Make sure that a file is a font that can be drawn with. Raises BadMedia saying why not."""
     try:
@@ -228,15 +246,22 @@ def _own(path: Path | None, weight: int) -> list[Face]:
 
 @cache
 def _built_in(cjk_face: int, weight: int) -> tuple[Face, ...]:
-    western = Path(str(files("justmytype_western_core"))) / "fonts/ofl"
-    eastern = Path(str(files("justmytype_intl_rtl"))) / "fonts/ofl"
-    cjk = Path(str(files("noto_cjk_sans_otc"))) / "NotoSansCJK-Regular.ttc"
+    western, eastern, cjk = _packaged()
     return (
         Face(western / "notosans/NotoSans[wdth,wght].ttf", weight=weight),
         Face(eastern / "notosansarabic/NotoSansArabic[wdth,wght].ttf", weight=weight),
         Face(eastern / "notosanshebrew/NotoSansHebrew[wdth,wght].ttf", weight=weight),
         Face(western / "notosanssymbols2/NotoSansSymbols2-Regular.ttf"),
         Face(cjk, cjk_face),
+    )
+
+
+def _packaged() -> tuple[Path, Path, Path]:
+    """Where the western and the right-to-left fonts lie, and the Chinese, Japanese and Korean."""
+    return (
+        Path(str(files("justmytype_western_core"))) / "fonts/ofl",
+        Path(str(files("justmytype_intl_rtl"))) / "fonts/ofl",
+        Path(str(files("noto_cjk_sans_otc"))) / "NotoSansCJK-Regular.ttc",
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import numpy as np
 
 from filmforge.fields import Frozen
-from filmforge.media.envelope import amplitude
+from filmforge.media.envelope import Envelope, amplitude
 from filmforge.media.limiter import limiting_gains
 from filmforge.media.listen import BLOCK, Samples
 from filmforge.media.meter import STEP, LoudnessMeter
@@ -30,7 +30,7 @@ _ROUNDS = 6
 
 
 class Way(Frozen):
-    """How a sound is made louder: by `gain_db`, true peaks kept under `ceiling_dbtp` unless None."""
+    """How a sound is made louder: by `gain_db`, its true peaks kept under the ceiling if any."""
 
     gain_db: float = 0.0
     ceiling_dbtp: float | None = None
@@ -142,7 +142,7 @@ def integrated_lufs(levels: Iterable[Level]) -> float | None:
     return _mean_lufs(heard[heard > _mean_lufs(heard) + _RELATIVE_GATE_LU])
 
 
-def _mean_lufs(lufs: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
+def _mean_lufs(lufs: Envelope) -> float:
     power = 10 ** ((lufs - _OFFSET_LU) / 10)
     return float(_OFFSET_LU + 10 * np.log10(power.mean()))
 
@@ -156,21 +156,18 @@ def _stepped(gain_db: float) -> float:
     return round(gain_db * _STEPS_A_DB) / _STEPS_A_DB
 
 
-def level_of(sound: Samples, lead: int, own: int, *, whole: bool) -> Level:
-    """The level of `own` samples after the first `lead`, which are a whole number of 0.1 s.
+def level_of(sound: Samples, lead: int, own: int) -> Level:
+    """The level of `own` samples after the first `lead`, both a whole number of 0.1 s.
 
-    `whole` tells that the sound begins with the first of them, so that its first 0.3 s end no
-    block.
+    Peaks count wherever they are in the sound.
     """
     meter = LoudnessMeter()
     for begin in range(0, len(sound), BLOCK):
         meter.add(sound[begin : begin + BLOCK])
-    loudness = meter.loudness()
-    first = lead // STEP
-    blocks = meter.momentary_lufs[max(first, 3 if whole else 0) : first + own // STEP]
+    peak = meter.loudness().true_peak_dbtp
+    blocks = meter.momentary_lufs[lead // STEP : (lead + own) // STEP]
     return Level(
-        momentary_lufs=tuple(max(_SILENT_LUFS, lufs) for lufs in blocks),
-        true_peak_dbtp=loudness.true_peak_dbtp,
+        momentary_lufs=tuple(max(_SILENT_LUFS, lufs) for lufs in blocks), true_peak_dbtp=peak
     )
 
 

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from filmforge.domain import Kind
 from filmforge.errors import BadInput, BadMedia
@@ -61,7 +61,7 @@ def _media(path: Path) -> Material:
     kind = probe(path).kind
     facts = verify(path, kind, Limits(max_bytes=MAX_BYTES[kind], max_duration_s=MAX_DURATION_S))
     return Material(
-        kind=cast(MaterialKind, kind.value),
+        kind=kind.value,
         media_type=facts.media_type,
         width=facts.width,
         height=facts.height,

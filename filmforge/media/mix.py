@@ -34,24 +34,28 @@ def mix(
     with ExitStack() as stack:
         writers = {bus: stack.enter_context(wav_writer(path)) for bus, path in outputs.items()}
         written = 0
-        for stems in _mixed(score, files, wanted):
+        for stems in mixed(score, files, wanted):
             for bus, write in writers.items():
-                write(_bus(stems, bus))
+                write(bus_of(stems, bus))
             written += len(stems[wanted[0]])
             if progress:
                 progress(written)
 
 
-def _bus(stems: Mapping[Stem, Samples], bus: Bus) -> Samples:
+def bus_of(stems: Mapping[Stem, Samples], bus: Bus) -> Samples:
+    """The mix of all stems, or one of them."""
     if bus == "mix":
         return stems["dialogue"] + stems["effects"] + stems["music"]
     return stems[bus]
 
 
-def _mixed(
-    score: Score, files: Mapping[str, Path], wanted: Sequence[Stem]
+def mixed(
+    score: Score, files: Mapping[str, Path], wanted: Sequence[Stem] = STEMS
 ) -> Iterator[dict[Stem, Samples]]:
-    """Every wanted stem, block by block; only files that sound just then are open."""
+    """Every wanted stem, block by block; only files that sound just then are open.
+
+    Raises BadMedia, naming the source.
+    """
     waiting = sorted(plays(score, files, wanted), key=lambda play: play.start, reverse=True)
     sounding: list[Play] = []
     try:

@@ -18,7 +18,8 @@ FRAME = 1_024
 PRE_ROLL = 4
 POST_ROLL = 2
 
-_SPAN_FRAMES = 469  # 10 s
+# 9.6 s: whole frames of AAC that are whole tenths of a second too, in which loudness is measured.
+SPAN_FRAMES = 450
 _Sample = Annotated[int, Field(ge=0)]
 _Samples = Annotated[int, Field(ge=1)]
 
@@ -69,8 +70,8 @@ def film_frames(length: int) -> int:
     return -(-length // FRAME) + 1
 
 
-def even_spans(length: int, frames: int = _SPAN_FRAMES) -> list[SoundSpan]:
-    """A whole film in spans of `frames`, 10 s each unless told, the last one shorter."""
+def even_spans(length: int, frames: int = SPAN_FRAMES) -> list[SoundSpan]:
+    """A whole film in spans of `frames`, 9.6 s each unless told, the last one shorter."""
     total = film_frames(length)
     starts = range(0, total, frames)
     return [SoundSpan(first=at, stop=min(total, at + frames), length=length) for at in starts]

@@ -1,101 +1,204 @@
-"""The film's sound: mixed from its score, brought to a loudness, encoded in spans."""
+"""A film's sound in spans: each is mixed, measured and encoded by itself, and joined unheard.
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+What decides the bytes of a span is a MixedSpan or a SpanSpec: whoever keeps what was made of one
+never makes it again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Event
+from typing import Annotated
 
-from filmforge.errors import MediaToolFailed
+import numpy as np
+from pydantic import Field
+
 from filmforge.fields import Frozen
-from filmforge.media.aac import EncodedSpan, encode_span, span_spec
-from filmforge.media.loudness import Normalised, normalise
-from filmforge.media.mix import Bus, mix
-from filmforge.media.score import STEMS, Score
-from filmforge.media.sound_spans import Extract, SoundSpan, even_spans
-from filmforge.sound import Target
+from filmforge.media.aac import ENCODER, encode_blocks
+from filmforge.media.aside import Pause
+from filmforge.media.envelope import Envelope, amplitude
+from filmforge.media.limiter import limiting_gains
+from filmforge.media.listen import BLOCK, Samples
+from filmforge.media.loudness import Level, Way, level_of, made_louder
+from filmforge.media.meter import STEP, measure
+from filmforge.media.mix import Bus, bus_of, mixed
+from filmforge.media.score import Entry, Score
+from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
+from filmforge.media.wav import wav_writer
 
-# AAC raises peaks a little: what is delivered is to stay under -1 dBTP (EBU R128 s2).
-_ENCODED_PEAK_DBTP = -1.5
-_AT_ONCE = 2
-_MIX = "mix"
+MAX_TRUE_PEAK_DBTP = -1.0
+
+# Longer than the meter's filters ring, than its blocks, and than the limiter looks back or ahead.
+_BEFORE, _AFTER = 5 * STEP, 2 * STEP
+# AAC has not been seen to raise a peak by more than this.
+_RAISED_DB = 2.0
+_TRIES = 4
 
 
-class Soundtrack(Frozen):
-    """A film's sound, ready to be joined with its picture; `stems` are files by their name."""
+class MixedSpan(Frozen):
+    """Everything that decides how a span of a mixed film sounds, wherever in a film it lies.
 
-    spans: tuple[EncodedSpan, ...]
-    loudness: Normalised | None
-    stems: dict[str, Path] = {}
-
-
-async def render_sound(
-    score: Score,
-    files: Mapping[str, Path],
-    folder: Path,
-    target: Target | None,
-    *,
-    stems: bool = False,
-) -> Soundtrack:
-    """Mix a score, bring it to a loudness and encode it; `files` has the file of every source.
-
-    Without a target the loudness stays as it was mixed.
-    All it writes lies in `folder`. Raises BadMedia and MediaToolFailed; told to stop within a
-    block's time when it is cancelled.
+    `part` is mixed; of that, `own` samples after the first `lead` are the span's. The encoder
+    hears `heard` samples after the first `unheard`, leaves out `skipped` frames, keeps `frames`.
     """
-    stop = Event()
-    work = asyncio.ensure_future(
-        asyncio.to_thread(_render, score, files, folder, target, stems, stop)
+
+    part: Score
+    lead: Annotated[int, Field(ge=0)]
+    own: Annotated[int, Field(ge=0)]
+    unheard: Annotated[int, Field(ge=0)]
+    heard: Annotated[int, Field(ge=1)]
+    skipped: Annotated[int, Field(ge=0)]
+    frames: Annotated[int, Field(ge=1)]
+    encoder: str = ENCODER
+
+    @property
+    def sources(self) -> list[str]:
+        """The sounds that are heard in it, each once."""
+        return list(dict.fromkeys(entry.source for entry in self.part.entries))
+
+
+def mixed_spans(score: Score) -> list[MixedSpan]:
+    """A whole film in spans that are mixed."""
+    spans = even_spans(score.length)
+    windows = [_window(span) for span in spans]
+    parts = _parts(score, windows)
+    return [
+        _mixed_span(span, window[0], part)
+        for span, window, part in zip(spans, windows, parts, strict=True)
+    ]
+
+
+def as_extracts(score: Score) -> list[Extract] | None:
+    """A film that is one sound after the other, as it is: what nothing has to be mixed for."""
+    reached, extracts = 0, []
+    for entry in score.entries:
+        if entry.start != reached or not _is_plain(entry):
+            return None
+        extracts.append(Extract(source=entry.source, offset=entry.offset, samples=entry.length))
+        reached = entry.stop
+    return extracts if reached == score.length else None
+
+
+def _is_plain(entry: Entry) -> bool:
+    changed = entry.gain_db or entry.fade_in or entry.fade_out or entry.loop
+    return entry.role == "production" and not changed
+
+
+def _window(span: SoundSpan) -> tuple[int, int]:
+    """The film's samples that decide how a span sounds."""
+    first, stop = span.first * FRAME, span.stop * FRAME
+    return max(0, first - _BEFORE), min(span.length, stop + _AFTER)
+
+
+def _parts(score: Score, windows: Sequence[tuple[int, int]]) -> list[Score]:
+    """The score of each window; one reaches into its neighbours, never further."""
+    parts: list[Score] = [score] * len(windows)
+    for which in (slice(0, None, 2), slice(1, None, 2)):
+        edges = [edge for window in windows[which] for edge in window]
+        parts[which] = list(score.parts(edges))[::2]
+    return parts
+
+
+def _mixed_span(span: SoundSpan, begin: int, part: Score) -> MixedSpan:
+    first, stop = span.first * FRAME, min(span.stop * FRAME, span.length)
+    start, end = span.heard
+    return MixedSpan(
+        part=part,
+        lead=min(first, span.length) - begin,
+        own=max(0, stop - first),
+        unheard=start - begin,
+        heard=end - start,
+        skipped=span.skipped,
+        frames=span.frames,
     )
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        stop.set()
-        with suppress(Exception):
-            await work
-        raise
 
 
-def _render(
+def measure_span(span: MixedSpan, files: Mapping[str, Path], way: Way, pause: Pause) -> Level:
+    """How loud a span is in a way; `files` has the file of every source.
+
+    Raises BadMedia and MediaToolFailed.
+    """
+    return level_of(made_louder(_mix(span, files, pause), way), span.lead, span.own)
+
+
+def encode_mixed(
+    span: MixedSpan, files: Mapping[str, Path], way: Way, path: Path, pause: Pause
+) -> None:
+    """Write a span as ADTS; where its way has a ceiling, what a decoder hears is under -1 dBTP.
+
+    A failure leaves no file. Raises BadMedia and MediaToolFailed.
+    """
+    sound = _mix(span, files, pause)
+    for _ in range(_TRIES):
+        heard = made_louder(sound, way)[span.unheard : span.unheard + span.heard]
+        encode_blocks(_blocks(heard), span.skipped, span.frames, path)
+        pause()
+        over = _over_db(heard, way, path)
+        if over <= 0 or way.ceiling_dbtp is None:
+            return
+        way = way.model_copy(update={"ceiling_dbtp": way.ceiling_dbtp - over - 0.1})
+
+
+def _over_db(heard: Samples, way: Way, path: Path) -> float:
+    """How far the peaks of what was encoded pass the most that is allowed."""
+    if way.ceiling_dbtp is None:
+        return 0.0
+    if np.abs(heard).max(initial=0) < amplitude(way.ceiling_dbtp - _RAISED_DB):
+        return 0.0
+    peak = measure(path).true_peak_dbtp
+    return 0.0 if peak is None else peak - MAX_TRUE_PEAK_DBTP
+
+
+def _mix(span: MixedSpan, files: Mapping[str, Path], pause: Pause) -> Samples:
+    def steadily() -> Iterator[Samples]:
+        for stems in mixed(span.part, files):
+            pause()
+            yield bus_of(stems, "mix")
+
+    return np.concatenate(list(steadily()))
+
+
+def _blocks(sound: Samples) -> Iterator[Samples]:
+    for begin in range(0, len(sound), BLOCK):
+        yield sound[begin : begin + BLOCK]
+
+
+def write_sound(
     score: Score,
     files: Mapping[str, Path],
-    folder: Path,
-    target: Target | None,
-    stems: bool,
-    stop: Event,
-) -> Soundtrack:
-    def going_on(_samples: int) -> None:
-        if stop.is_set():
-            raise MediaToolFailed("the sound was given up")
+    way: Way,
+    outputs: Mapping[Bus, Path],
+    pause: Pause,
+) -> None:
+    """Write the mix or stems of a whole film in a way, as WAV of 32-bit floats.
 
-    wanted: list[Bus] = ["mix", *(STEMS if stems else ())]
-    sounds = {bus: folder / f"{bus}.wav" for bus in wanted}
-    mix(score, files, sounds, going_on)
-    loudness = None
-    if target is not None:
-        loud = {bus: folder / f"{bus}.loud.wav" for bus in wanted}
-        stems_too = {sounds[bus]: loud[bus] for bus in wanted[1:]}
-        loudness = normalise(
-            sounds["mix"], loud["mix"], target, _ENCODED_PEAK_DBTP, stems_too, going_on
-        )
-        for bus in wanted:
-            loud[bus].replace(sounds[bus])
-    spans = _encode(sounds["mix"], even_spans(score.length), folder, going_on)
-    return Soundtrack(
-        spans=tuple(spans), loudness=loudness, stems={bus: sounds[bus] for bus in wanted[1:]}
-    )
+    Stems are changed sample by sample as the mix is, so that they still add up to it. A failure
+    leaves no file. Raises BadMedia and MediaToolFailed.
+    """
+    with ExitStack() as stack:
+        writers = {bus: stack.enter_context(wav_writer(path)) for bus, path in outputs.items()}
+        gains = _evenly(_gains((bus_of(stems, "mix") for stems in mixed(score, files)), way))
+        for stems, gain in zip(mixed(score, files), gains, strict=True):
+            pause()
+            for bus, write in writers.items():
+                write(bus_of(stems, bus) * gain[:, np.newaxis])
 
 
-def _encode(
-    sound: Path, spans: Sequence[SoundSpan], folder: Path, going_on: Callable[[int], None]
-) -> list[EncodedSpan]:
-    def one(span: SoundSpan) -> EncodedSpan:
-        start, stop = span.heard
-        spec = span_spec(span, [Extract(source=_MIX, offset=start, samples=stop - start)])
-        path = folder / f"span-{span.first:07d}.aac"
-        encode_span(spec, {_MIX: sound}, path, going_on)
-        return EncodedSpan(path=path, frames=span.frames)
+def _gains(sound: Iterable[Samples], way: Way) -> Iterator[Envelope]:
+    gain = amplitude(way.gain_db)
+    if way.ceiling_dbtp is not None:
+        yield from limiting_gains(sound, gain, amplitude(way.ceiling_dbtp))
+        return
+    for block in sound:
+        yield np.full(len(block), gain)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(one, spans))
+
+def _evenly(parts: Iterable[Envelope]) -> Iterator[Samples]:
+    """The same values in blocks as a mix comes in."""
+    held = np.zeros(0, np.float32)
+    for part in parts:
+        held = np.concatenate((held, part.astype(np.float32)))
+        while len(held) >= BLOCK:
+            yield held[:BLOCK]
+            held = held[BLOCK:]
+    if len(held):
+        yield held

@@ -38,6 +38,7 @@ MODELS = {
         Model(
             id="voice-1",
             kind=Kind.AUDIO,
+            makes="speech",
             parameters=frozenset({"text", "voice"}),
             price=_price("0.000015", Unit.CHARACTER),
             max_chars=MAX_WORDS,

@@ -12,6 +12,7 @@ from filmforge.fields import Frozen, Pixels, Rate, Seconds
 from filmforge.media.motion import render_motion
 from filmforge.media.panel import PanelBrief, draw_panel
 from filmforge.media.speech import MAX_CHARS, speak
+from filmforge.media.tones import render_ambience, render_music
 from filmforge.money import ZERO
 from filmforge.providers.catalogue import Model, Price, Unit
 
@@ -79,11 +80,34 @@ class VoiceOrder(Frozen):
         speak(self.text, path, voice=self.voice, mood=self.mood, seed=seed)
 
 
-Order = StoryboardOrder | CameraOrder | VoiceOrder
+class MusicOrder(Frozen):
+    """What music is made of; `duration` in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    prompt: Annotated[str, Field(min_length=1)]
+    duration: Seconds
+
+    def make(self, path: Path, frame: Path | None, seed: int) -> None:
+        """Play chords."""
+        render_music(path, prompt=self.prompt, duration_s=float(self.duration), seed=seed)
+
+
+class AmbienceOrder(MusicOrder):
+    """What a bed of noise is made of; `duration` in seconds."""
+
+    def make(self, path: Path, frame: Path | None, seed: int) -> None:
+        """Let the wind blow."""
+        render_ambience(path, prompt=self.prompt, duration_s=float(self.duration), seed=seed)
+
+
+Order = StoryboardOrder | CameraOrder | VoiceOrder | MusicOrder
 ORDERS: dict[str, type[Order]] = {
     "storyboard": StoryboardOrder,
     "camera": CameraOrder,
     "voice": VoiceOrder,
+    "music": MusicOrder,
+    "ambience": AmbienceOrder,
 }
 FREE = Price(usd=ZERO, unit=Unit.ITEM, source="made on this machine", read_on=date(2026, 11, 1))
 MODELS = {
@@ -105,9 +129,26 @@ MODELS = {
         Model(
             id="voice",
             kind=Kind.AUDIO,
+            makes="speech",
             price=FREE,
             max_chars=MAX_CHARS,
             parameters=frozenset(VoiceOrder.model_fields),
+        ),
+        Model(
+            id="music",
+            kind=Kind.AUDIO,
+            makes="music",
+            price=FREE,
+            max_duration_s=120,
+            parameters=frozenset(MusicOrder.model_fields),
+        ),
+        Model(
+            id="ambience",
+            kind=Kind.AUDIO,
+            makes="effect",
+            price=FREE,
+            max_duration_s=120,
+            parameters=frozenset(AmbienceOrder.model_fields),
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -51,23 +51,29 @@ class Registry:
         name, _, model_id = ref.partition(":")
         provider = self._get(name, field)
         model = provider.models().get(model_id)
-        fitting = {
-            m.id: m
-            for m in provider.models().values()
-            if m.kind is kind and m.makes in (None, makes)
-        }
+        fitting = {m.id: m for m in provider.models().values() if _fits(m, kind, makes)}
         if model_id in fitting:
             return provider, fitting[model_id]
         known = sorted(fitting)
         remedy = f"Use one of: {', '.join(f'{name}:{m}' for m in known)}."
         if not known:
-            remedy = f"Use a provider that makes {kind.value}."
+            wanted = makes if kind is Kind.AUDIO else kind.value
+            remedy = f"Use a provider that makes {wanted}."
         elif model is None and name not in OWN:
             remedy += " Or give the model and its price in FILMFORGE_MODELS_FILE."
         problem = f"no model {model_id!r} with a known price"
         if model is not None:
             problem = f"{model_id!r} makes {model.makes or model.kind.value}"
         raise BadInput(field, f"{name}: {problem}", remedy)
+
+    def makers(self, kind: Kind, makes: str) -> list[str]:
+        """Every model of a configured provider that makes this, as "provider:model"."""
+        found = []
+        for name in self.names:
+            with suppress(NotConfigured):
+                models = self.get(name).models().values()
+                found += [f"{name}:{m.id}" for m in models if _fits(m, kind, makes)]
+        return found
 
     async def close(self) -> None:
         """Close every provider that was made, also when one of them fails to."""
@@ -84,6 +90,10 @@ class Registry:
             if name not in self._made:
                 self._made[name] = self._factories[name]()
             return self._made[name]
+
+
+def _fits(model: Model, kind: Kind, makes: str) -> bool:
+    return model.kind is kind and model.makes in (None, makes)
 
 
 def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:

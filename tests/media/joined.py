@@ -1,17 +1,19 @@
 """Join pieces as the film does: passages are drawn, the rest is copied."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from filmforge.cut.layout import Slot, film_frames
 from filmforge.cut.reel import Copied, reel_of
 from filmforge.cut.scoring import own_sounds
+from filmforge.media.aac import EncodedSpan
 from filmforge.media.assemble import Run, assemble
+from filmforge.media.loudness import Way
 from filmforge.media.passage import Piece, draw_blend, draw_fade
 from filmforge.media.sample_clock import samples_at
 from filmforge.media.score import Score
-from filmforge.media.soundtrack import render_sound
+from filmforge.media.soundtrack import encode_mixed, mixed_spans
 from filmforge.transition import Style
 
 
@@ -50,5 +52,17 @@ async def join(
         samples_at(film_frames(slots), fps),
     )
     files = {str(n): piece.path for n, piece in enumerate(pieces)}
-    sound = await render_sound(score, files, work_dir, None)
-    await assemble(runs, sound.spans, path, fps)
+    spans = sound_of(score, files, work_dir)
+    await assemble(runs, spans, path, fps)
+
+
+def sound_of(
+    score: Score, files: Mapping[str, Path], folder: Path, way: Way | None = None
+) -> list[EncodedSpan]:
+    """A film's sound, mixed and encoded span by span."""
+    made = []
+    for number, span in enumerate(mixed_spans(score)):
+        path = folder / f"span-{number}.aac"
+        encode_mixed(span, files, way or Way(), path, lambda: None)
+        made.append(EncodedSpan(path=path, frames=span.frames))
+    return made

@@ -11,14 +11,8 @@ import pytest
 from filmforge.errors import BadInput, BadMedia
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.probe import Limits
-from filmforge.media.rhythm import (
-    REFERENCE_LIMITS,
-    Beat,
-    Material,
-    Rhythm,
-    apply_rhythm,
-    rhythm,
-)
+from filmforge.media.rhythm import REFERENCE_LIMITS, rhythm
+from filmforge.media.tempo import Beat, Material, Rhythm, apply_rhythm
 
 MakeClip = Callable[..., Awaitable[Path]]
 

@@ -1,0 +1,44 @@
+"""Telling: how far a long step of a film is, as events for those who watch it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from pydantic import JsonValue
+
+from filmforge.ledger import Ledger
+
+Progress = Callable[[float], None]
+
+EVERY_S = 1.0
+_STEPS = 10
+
+
+@asynccontextmanager
+async def telling(ledger: Ledger, film_id: str, step: str) -> AsyncIterator[Progress]:
+    """Record `film.progress` whenever another tenth is done, at most once a second.
+
+    What it gives may be called from any thread with a share from 0 to 1.
+    """
+    reached = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal reached
+        reached = max(reached, share)
+
+    async def tell() -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(EVERY_S)
+            tenths = int(reached * _STEPS)
+            if tenths > told:
+                told = tenths
+                data: dict[str, JsonValue] = {"step": step, "share": tenths / _STEPS}
+                await asyncio.to_thread(ledger.events.tell, film_id, "film.progress", data)
+
+    watching = asyncio.create_task(tell())
+    try:
+        yield progress
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])

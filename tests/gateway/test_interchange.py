@@ -1,0 +1,343 @@
+"""A real film goes to an editor and comes back over HTTP; nothing is ever paid for again."""
+
+import asyncio
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import opentimelineio as otio
+import pytest
+import pytest_asyncio
+from opentimelineio.opentime import RationalTime, TimeRange
+
+from filmforge.domain import Execution
+from filmforge.embedded import Servers
+from filmforge.interchange.media_names import digest_prefix
+from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.media.probe import probe
+from tests.fake_process import FakeServer, fake_server
+from tests.gateway.test_whole import gateway
+from tests.world import World, film_document, open_world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FORMATS = ("otio", "otioz", "edl", "fcpxml")
+FPS = 24
+OUTPUT = {"width": 64, "height": 64, "fps": FPS}
+NOTE = "Hold this longer"
+
+
+class Editor:
+    """One finished film, and the API that an editor reaches it by."""
+
+    def __init__(self, world: World, http: httpx.AsyncClient, film_id: str, folder: Path) -> None:
+        self.world, self.http, self.film_id, self.folder = world, http, film_id, folder
+        self.path = f"/v1/films/{film_id}"
+
+    async def export(self, format_: str = "otio") -> bytes:
+        answer = await self.http.get(f"{self.path}/timeline", params={"format": format_})
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    async def timeline(self) -> otio.schema.Timeline:
+        return otio.adapters.read_from_string((await self.export()).decode(), "otio_json")
+
+    async def recut(self, body: bytes | str, **params: Any) -> httpx.Response:
+        return await self.http.post(f"{self.path}/recut", content=body, params=params)
+
+    async def cut(self, timeline: otio.schema.Timeline) -> dict[str, Any]:
+        """Import an edited timeline and wait for the film."""
+        answer = await self.recut(timeline.to_json_string())
+        assert answer.status_code == 202, answer.text
+        await self.made()
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def made(self) -> None:
+        await self.world.until_film(self.film_id, Execution.SUCCEEDED)
+        await self.world.until_closed(self.film_id)
+
+    async def clear(self) -> None:
+        assert (await self.http.delete(f"{self.path}/recut")).status_code == 202
+        await self.made()
+
+    async def frames(self) -> int:
+        """How many frames the film has that is delivered now."""
+        (digest,) = [
+            d for kind, d, _ in self.world.ledger.films.outputs(self.film_id) if kind == "film"
+        ]
+        file = self.folder / digest
+        await self.world.parts.store.fetch(digest, file)
+        facts = await asyncio.to_thread(probe, file)
+        assert facts.duration_s
+        return round(Fraction(facts.duration_s) * FPS)
+
+    def spending(self) -> tuple[Any, ...]:
+        """Everything that would change if anything were asked for or paid."""
+        ledger = self.world.ledger
+        return (
+            ledger.budget(self.film_id),
+            len(self.world.jobs()),
+            {shot: len(takes) for shot, takes in ledger.takes.of_film(self.film_id).items()},
+            self.world.fake.charges(),
+        )
+
+
+@pytest.fixture(scope="module")
+def module_fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServer]:
+    with fake_server(tmp_path_factory.mktemp("fake") / "fake.db", latency_scale=0.02) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def finished(
+    servers: Servers, module_fake: FakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Editor]:
+    folder = tmp_path_factory.mktemp("interchange")
+    async with open_world(servers, module_fake, folder) as world, gateway(world) as http:
+        document = film_document(
+            4, output=OUTPUT, transition={"type": "crossfade", "duration": "0.25"}
+        )
+        document["shots"][1]["dialogue"] = "Who is there?"
+        document["shots"][2]["seed"] = 7
+        film_id = await world.submit(document)
+        await world.until_film(film_id, Execution.SUCCEEDED)
+        await world.until_closed(film_id)
+        yield Editor(world, http, film_id, folder)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def editor(finished: Editor) -> AsyncIterator[Editor]:
+    """The film in its own cut, and proof that the test cost nothing."""
+    before = finished.spending()
+    yield finished
+    await finished.made()
+    await finished.clear()
+    assert finished.spending() == before
+
+
+def picture(timeline: otio.schema.Timeline) -> otio.schema.Track:
+    return timeline.tracks[0]
+
+
+async def test_an_independent_reader_opens_every_format(editor: Editor, tmp_path: Path) -> None:
+    told = await editor.timeline()
+    clips = list(picture(told).find_clips())
+    assert [clip.name for clip in clips] == ["s000", "s001", "s002", "s003"]
+    edl = otio.adapters.read_from_string(
+        (await editor.export("edl")).decode(), "cmx_3600", rate=FPS
+    )
+    assert [clip.name for clip in edl.tracks[0].find_clips()] == [c.name for c in clips]
+    fcpx = otio.adapters.read_from_string((await editor.export("fcpxml")).decode(), "fcpx_xml")
+    assert fcpx.find_clips()
+    (tmp_path / "film.otioz").write_bytes(await editor.export("otioz"))
+    bundle = otio.adapters.read_from_file(str(tmp_path / "film.otioz"))
+    names = [clip.media_reference.target_url for clip in bundle.find_clips()]
+    with zipfile.ZipFile(tmp_path / "film.otioz") as archive:
+        assert set(names) < set(archive.namelist())
+
+
+async def test_every_clip_says_how_it_was_made(editor: Editor) -> None:
+    takes = editor.world.ledger.takes.of_film(editor.film_id)
+    told = await editor.timeline()
+    clips = {clip.name: clip.metadata["filmforge"] for clip in picture(told).find_clips()}
+    (take,) = [take for take in takes["s002"] if take.kind == "video"]
+    request = editor.world.ledger.journal.read(take.request_key).request
+    assert clips["s002"]["seed"] == request.seed
+    assert clips["s002"]["request_key"] == take.request_key
+    assert clips["s002"]["digest"] == take.digest
+    assert clips["s002"]["cost_usd"] == format(take.cost, "f")
+    assert (clips["s002"]["provider"], clips["s002"]["model"]) == (take.provider, take.model)
+    assert clips["s002"]["prompt"] == request.parameters["prompt"]
+
+
+async def test_media_are_listed_by_the_names_that_files_use(editor: Editor) -> None:
+    listed = (await editor.http.get(f"{editor.path}/timeline/media")).json()["files"]
+    timeline = await editor.timeline()
+    used = [clip.media_reference.target_url for clip in timeline.find_clips()]
+    assert {file["name"] for file in listed} == set(used)
+    for file in listed:
+        assert file["digest"].startswith(digest_prefix(file["name"]) or "?")
+    async with httpx.AsyncClient(trust_env=False) as outside:
+        assert len((await outside.get(listed[0]["url"])).content) == listed[0]["size"]
+
+
+async def test_an_export_leaves_no_file_behind_and_is_named(editor: Editor) -> None:
+    answer = await editor.http.get(f"{editor.path}/timeline", params={"format": "otioz"})
+    assert answer.headers["content-type"] == "application/zip"
+    assert f'{editor.film_id}.otioz"' in answer.headers["content-disposition"]
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert list((editor.world.settings.work_dir / "exports").iterdir()) == []
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_what_was_exported_is_the_same_film(editor: Editor, format_: str) -> None:
+    frames = await editor.frames()
+    answer = await editor.recut(await editor.export(format_), dry_run=True)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["frames"] == frames
+    assert told["shots"] == ["s000", "s001", "s002", "s003"]
+    assert (told["omitted"], told["notes"]) == ([], 0)
+
+
+async def test_an_edited_timeline_is_made_to_the_frame_and_its_notes_are_kept(
+    editor: Editor,
+) -> None:
+    """Reordered, trimmed, one shot dropped, a crossfade instead of a cut, and a marker."""
+    timeline = await editor.timeline()
+    clips = {clip.name: clip.clone() for clip in picture(timeline).find_clips()}
+    track = otio.schema.Track("V1", kind=otio.schema.TrackKind.Video)
+    ranges = {"s003": (2, 7), "s000": (0, 9), "s002": (3, 6)}
+    for name, (start, frames) in ranges.items():
+        clips[name].source_range = TimeRange(RationalTime(start, FPS), RationalTime(frames, FPS))
+        track.append(clips[name])
+    dissolve = otio.schema.Transition(
+        transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
+        in_offset=RationalTime(2, FPS),
+        out_offset=RationalTime(1, FPS),
+    )
+    track.insert(1, dissolve)
+    where = TimeRange(RationalTime(4, FPS), RationalTime(0, FPS))
+    clips["s002"].markers.append(otio.schema.Marker(name="Edit", marked_range=where, comment=NOTE))
+    timeline.tracks[0] = track
+    told = await editor.cut(timeline)
+    assert told["shots"] == ["s003", "s000", "s002"]
+    assert told["omitted"] == ["s001"]
+    assert told["frames"] == 7 + 9 + 6
+    assert told["notes"] == 1
+    assert await editor.frames() == 22
+    for format_ in FORMATS:
+        again = await editor.recut(await editor.export(format_), dry_run=True)
+        assert again.json()["frames"] == 22
+        assert again.json()["notes"] == 0
+        assert again.json()["shots"] == told["shots"]
+    await editor.clear()
+    (marked,) = [c for c in picture(await editor.timeline()).find_clips() if c.name == "s002"]
+    (marker,) = [m for m in marked.markers if m.comment == NOTE]
+    assert marker.marked_range.start_time.value == 4
+    actions = [entry.action for entry in editor.world.ledger.gates.trail(editor.film_id)]
+    assert actions[-3:] == ["note", "recut", "recut.cleared"]
+
+
+async def test_going_back_gives_the_very_film_again(editor: Editor) -> None:
+    outputs = editor.world.ledger.films.outputs(editor.film_id)
+    timeline = await editor.timeline()
+    del picture(timeline)[1:]
+    await editor.cut(timeline)
+    assert editor.world.ledger.films.outputs(editor.film_id) != outputs
+    await editor.clear()
+    assert editor.world.ledger.films.outputs(editor.film_id) == outputs
+
+
+async def test_an_edl_from_other_hands_cuts_the_film(editor: Editor) -> None:
+    """Without our comments, as an editor writes it again: clip names are all there is."""
+    text = (await editor.export("edl")).decode()
+    plain = "\n".join(line for line in text.splitlines() if "FILMFORGE" not in line)
+    told = (await editor.recut(plain, dry_run=True)).json()
+    assert told["shots"] == ["s000", "s001", "s002", "s003"]
+    assert told["frames"] == await editor.frames()
+
+
+def _elsewhere(timeline: otio.schema.Timeline) -> None:
+    clip = picture(timeline)[0]
+    clip.media_reference.target_url = "/volumes/other/holiday.mov"
+    clip.name = "holiday"
+    del clip.metadata["filmforge"]
+
+
+def _too_long(timeline: otio.schema.Timeline) -> None:
+    clip = picture(timeline)[0]
+    clip.source_range = TimeRange(RationalTime(0, FPS), RationalTime(5_000, FPS))
+
+
+def _faster(timeline: otio.schema.Timeline) -> None:
+    picture(timeline)[0].effects.append(otio.schema.LinearTimeWarp(time_scalar=2.0))
+
+
+@pytest.mark.parametrize("spoil", [_elsewhere, _too_long, _faster])
+async def test_what_the_film_does_not_have_is_refused_by_name(
+    editor: Editor, spoil: Callable[[otio.schema.Timeline], None]
+) -> None:
+    timeline = await editor.timeline()
+    spoil(timeline)
+    answer = await editor.recut(timeline.to_json_string())
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"]
+    assert error["remedy"]
+    assert editor.world.ledger.films.read(editor.film_id).recut is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"PK\x03\x04 no zip", b"<fcpxml", b"a text of no format", b"{}"]
+)
+async def test_what_is_no_timeline_is_refused_with_a_remedy(editor: Editor, body: bytes) -> None:
+    answer = await editor.recut(body)
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["field"] in ("file", "otio", "otioz", "fcpxml")
+    assert error["remedy"]
+
+
+async def test_a_film_that_is_not_made_is_neither_exported_nor_recut(editor: Editor) -> None:
+    document = film_document(2, budget_usd="0.001")
+    unmade = (await editor.http.post("/v1/films", json=document)).json()["film_id"]
+    await editor.world.until_film(unmade, Execution.NEEDS_ATTENTION)
+    path = f"/v1/films/{unmade}"
+    told = await editor.http.get(f"{path}/timeline")
+    assert told.status_code == 409
+    assert "s000, s001" in told.json()["detail"]
+    running = await editor.http.post(f"{path}/recut", content=await editor.export())
+    assert running.status_code == 409
+    assert "cancel it first" in running.json()["detail"]
+    await editor.http.post(f"{path}/cancel")
+    await editor.world.until_film(unmade, Execution.CANCELLED)
+    ended = await editor.http.post(f"{path}/recut", content=await editor.export())
+    assert ended.status_code == 409
+    assert "are not finished" in ended.json()["detail"]
+    assert editor.world.ledger.films.read(unmade).execution == Execution.CANCELLED
+
+
+async def test_the_rhythm_of_another_film_is_taken_on(editor: Editor, tmp_path: Path) -> None:
+    """A reference of four shots, each twice as long as the one before it."""
+    reference = tmp_path / "reference.mp4"
+    scenes = zip(("red", "blue", "white", "black"), (6, 12, 24, 48), strict=True)
+    inputs = [
+        argument
+        for colour, frames in scenes
+        for argument in (
+            "-f",
+            "lavfi",
+            "-i",
+            f"color={colour}:s=64x64:r=24,trim=end_frame={frames}",
+        )
+    ]
+    await run_ffmpeg([*inputs, "-filter_complex", "concat=n=4", str(reference)], 60)
+    uploaded = await editor.http.post("/v1/assets", content=reference.read_bytes())
+    assert uploaded.status_code == 201, uploaded.text
+    wish = {"reference": uploaded.json()["digest"], "mapping": "scaled"}
+    answer = await editor.http.post(f"{editor.path}/rhythm", json=wish)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["rhythm"]["shots"] == 4
+    assert [length["shot_id"] for length in told["lengths"]] == ["s000", "s001", "s002", "s003"]
+    lengths = [length["frames"] for length in told["lengths"]]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[3]
+    before = await editor.frames()
+    applied = await editor.http.post(f"{editor.path}/rhythm", json={**wish, "apply": True})
+    assert applied.status_code == 202, applied.text
+    assert applied.json()["lengths"] == told["lengths"]
+    await editor.made()
+    assert await editor.frames() == told["frames"] < before
+
+
+@pytest.mark.parametrize("reference", ["0" * 64, "no digest"])
+async def test_a_reference_that_nobody_uploaded_is_refused(editor: Editor, reference: str) -> None:
+    answer = await editor.http.post(f"{editor.path}/rhythm", json={"reference": reference})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "reference"
