@@ -77,15 +77,39 @@ class Mixing:
         the event `film.sound` tells. Raises BadMedia and MediaToolFailed.
         """
         extracts = as_extracts(score)
-        if extracts and sound.loudness is None:
-            way, spans = Way(), copied_spans(extracts)
+        if sound.loudness is not None:
+            way, made = await self._normalised(film_id, mixed_spans(score), sound, progress)
         else:
-            mixed = mixed_spans(score)
-            way = await self._way(film_id, mixed, sound.loudness, part(progress, 0, 2))
-            spans = [_mixed(span, way) for span in mixed]
-        made = await self.encoded(spans, part(progress, 1, 2))
+            way, plain = Way(), [_mixed(span, Way()) for span in mixed_spans(score)]
+            made = await self.encoded(copied_spans(extracts) if extracts else plain, progress)
         stems = await self._stems(score, way) if sound.stems else {}
         return Heard(spans=made, stems=stems)
+
+    async def _normalised(
+        self, film_id: str, mixed: Sequence[MixedSpan], sound: Sound, progress: Progress | None
+    ) -> tuple[Way, list[HeardSpan]]:
+        """Encode spans so that what a decoder hears has the loudness: AAC loses some of it."""
+        assert sound.loudness is not None
+        wanted = target_lufs(sound.loudness)
+        plain = await self._levels(mixed, Way(), part(progress, 0, 2))
+        usual = await self._usual(film_id, wanted)
+
+        async def measure(way: Way, places: Sequence[int]) -> list[Level]:
+            return await self._levels([mixed[place] for place in places], way)
+
+        for _ in range(_ROUNDS):
+            found = await normalise(plain, wanted + usual.lost_lu, measure, usual.gain_db)
+            spans = [self._measured(_mixed(span, found.way)) for span in mixed]
+            made = await self.encoded(spans, part(progress, 1, 2))
+            levels = await self._known([span.recipe.key for span in spans])
+            heard = integrated_lufs(levels.values())
+            if found.left_alone or not found.reached or heard is None:
+                break
+            usual = _Usual(None, usual.lost_lu + wanted - heard)
+            if abs(wanted - heard) <= CLOSE_LU:
+                break
+        ...
+        return found.way, made
 
     async def encoded(
         self, spans: Sequence[Span], progress: Progress | None = None

@@ -1,10 +1,11 @@
 """What a finished film is delivered as: formats, shapes and sizes, as a user writes them."""
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from filmforge.fields import Frozen, Identifier, Pixels
 
@@ -26,6 +27,9 @@ Fit = Literal["crop", "pad", "blur"]
 Quality = Literal["draft", "standard", "high"]
 
 MAX_DELIVERIES = 20
+
+# The film itself and what comes with it.
+_TAKEN = re.compile(r"film|assembled|(subtitles|credits|stem)\..*", re.IGNORECASE)
 
 _SHAPE = frozenset({"aspect", "fit", "width", "height"})
 _TAKES: dict[str, frozenset[str]] = {
@@ -72,6 +76,15 @@ class Delivery(Frozen):
             self.picture if self.picture != "jpeg" else None,
         ]
         return "-".join([self.format.replace("_", "-"), *(word for word in said if word)])
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str | None) -> str | None:
+        if name and _TAKEN.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is what another file of the film is called. Give another name."
+            )
+        return name
 
     @model_validator(mode="after")
     def _says_only_what_its_format_takes(self) -> Self:

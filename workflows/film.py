@@ -103,26 +103,31 @@ class FilmWorkflow(Desk):
             return False
         seen = self._changes
         if self._film.stop_after == Stage.FILM:
-            await self._assemble()
+            await self._assemble(seen)
         await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._unchanged(seen)
+
+    def _unchanged(self, seen: int) -> bool:
+        """Whether the film is as it was then; what was made of it otherwise is made anew."""
         return self._settled() and self._changes == seen
 
-    async def _assemble(self) -> None:
+    async def _assemble(self, seen: int) -> None:
         """Join the pieces and deliver the film; what can't be blocks it until a person acts."""
         await self._tell(Execution.RUNNING, "assembling")
         try:
             made = await self._step("assemble", AssembleOrder(film_id=self._film_id), Assembled)
-            if made.digest:
+            if made.digest and self._unchanged(seen):
                 master = MasterOrder(
                     film_id=self._film_id, digest=made.digest, stems=made.stems
                 )
-                await self._deliver(master)
+                checked = await self._step("check_film", master, Verdict)
+                if self._unchanged(seen):
+                    await self._deliver(master, checked)
         except (ActivityError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
                 self._blocked = code_of(error) or "assembly_failed"
 
-    async def _deliver(self, master: MasterOrder) -> None:
-        checked = await self._step("check_film", master, Verdict)
+    async def _deliver(self, master: MasterOrder, checked: Verdict) -> None:
         if not checked.passes:
             self._blocked = "quality"
             return

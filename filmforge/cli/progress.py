@@ -11,7 +11,7 @@ from rich.text import Text
 
 from filmforge.cli.pace import Pace, clock
 from filmforge.cli.tables import budget_line, shot_grid, shot_rows, state_text
-from filmforge.cli.verdict import Wish, ended, waits_for_person, wants
+from filmforge.cli.verdict import Wish, ended, waits_for_person, wants, worked_on
 
 Film = dict[str, Any]
 
@@ -83,7 +83,7 @@ class Lines(Silence):
     def show(self, film: Film) -> None:
         """Print what is new."""
         self._lost = False
-        for shot in film["shots"]:
+        for shot in worked_on(film):
             self._tell(shot["shot_id"], _standing(shot))
         reason = f", {film['reason']}" if film.get("reason") else ""
         line = f"{film['execution']}{reason}"

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from filmforge.cli.verdict import asked_lines, found_lines
+from filmforge.cli.verdict import asked_lines, found_lines, worked_on
 
 Document = dict[str, Any]
 
@@ -122,7 +122,7 @@ def film_view(film: Document) -> RenderableType:
         f"  {film['reason']}" if film.get("reason") else "",
     )
     table = shot_grid()
-    shot_rows(table, film["shots"])
+    shot_rows(table, worked_on(film))
     parts: list[RenderableType] = [head, Text(budget_line(film["budget"])), table]
     parts += [unbroken(line, "yellow") for line in asked_lines(film)]
     parts += [unbroken(line, "dim") for line in found_lines(film)]
@@ -154,7 +154,7 @@ def films_table(answer: Document) -> RenderableType:
 def estimate_table(answer: Document) -> RenderableType:
     """What a film would cost at most: a row for each asset, the sum, and whether it fits."""
     table = grid("shot", "kind", "made by", "cost", "", right=["cost"])
-    for shot in answer["shots"]:
+    for shot in worked_on(answer):
         for line in shot["lines"]:
             table.add_row(
                 Text(shot["shot_id"]),

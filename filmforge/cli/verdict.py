@@ -13,6 +13,11 @@ def ended(film: Film) -> bool:
     return film["execution"] in ENDED
 
 
+def worked_on(film: Film) -> list[Film]:
+    """Every shot of a film, and every sound that a model makes for it."""
+    return [*film["shots"], *film.get("sounds", ())]
+
+
 def waits_for_person(shot: Film) -> bool:
     """Whether a shot stands still until somebody does something."""
     return (
@@ -25,7 +30,7 @@ def waits_for_person(shot: Film) -> bool:
 def moving(film: Film) -> bool:
     """Whether any shot goes on without a person."""
     return any(
-        shot["execution"] in _MOVING and not waits_for_person(shot) for shot in film["shots"]
+        shot["execution"] in _MOVING and not waits_for_person(shot) for shot in worked_on(film)
     )
 
 
@@ -33,10 +38,10 @@ def stands_still(film: Film) -> bool:
     """Whether the film can't go on until a person does something."""
     if ended(film):
         return False
-    running = any(s["execution"] == "running" and not waits_for_person(s) for s in film["shots"])
+    running = any(s["execution"] == "running" and not waits_for_person(s) for s in worked_on(film))
     if film["execution"] == "needs_attention":
         return not running
-    return not moving(film) and any(map(waits_for_person, film["shots"]))
+    return not moving(film) and any(map(waits_for_person, worked_on(film)))
 
 
 def exit_status(film: Film) -> int:
@@ -63,7 +68,7 @@ def wants(film: Film) -> list[Wish]:
     links = {gate["shot_id"]: gate["review_url"] for gate in film.get("gates") or ()}
     asked = [
         _wish(film["film_id"], shot, links.get(shot["shot_id"], ""))
-        for shot in film["shots"]
+        for shot in worked_on(film)
         if waits_for_person(shot)
     ]
     if not asked and film["execution"] == "needs_attention":
@@ -75,7 +80,7 @@ def found_lines(film: Film, most: int = 10) -> list[str]:
     """What was found in the newest takes and in the files of a film that is no reason to wait."""
     newest = {
         (shot["shot_id"], take["kind"]): take
-        for shot in film["shots"]
+        for shot in worked_on(film)
         for take in shot.get("takes") or ()
     }
     checked = [(f"{shot_id} {kind}", take) for (shot_id, kind), take in newest.items()]

@@ -13,6 +13,7 @@ from filmforge.gateway.problems import invalid
 from filmforge.gateway.quotes import check_film
 from filmforge.gateway.references import check_references
 from filmforge.gateway.state import Gateway
+from filmforge.gateway.wishes import check_deliveries
 from filmforge.gateway.wording import MAX_ERRORS, FieldError, errors_of
 
 
@@ -24,6 +25,7 @@ async def submitted_film(request: Request, gateway: Gateway) -> Film:
         private = gateway.settings.allow_private_urls
         await check_url(film.callback_url, private, "callback_url")
     await asyncio.to_thread(check_film, gateway.registry, film)
+    await asyncio.to_thread(check_deliveries, film)
     await check_references(gateway, film, request.app.state.looks)
     return film
 

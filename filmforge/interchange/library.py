@@ -29,6 +29,7 @@ class Library(Frozen):
 def settle(recut: Recut, library: Library) -> Recut:
     """The recut with every digest found and bounded by the film's own media, and `omitted` said.
 
+    What sounds beyond the picture's end is cut off, which `remarks` says.
     Raises BadInput naming the first thing that the film does not have: nothing is ever bought.
     """
     if recut.fps != library.fps:
@@ -39,9 +40,17 @@ def settle(recut: Recut, library: Library) -> Recut:
         )
     shown = tuple(_settled(part, f"shown[{i}]", library) for i, part in enumerate(recut.shown))
     heard = None if recut.heard is None else tuple(_sounds(recut.heard, library))
+    kept, remarks = (None, []) if heard is None else _under(heard, recut.frames)
     present = {part.shot_id for part in shown}
     omitted = tuple(shot for shot in library.current if shot not in present)
-    return recut.model_copy(update={"shown": shown, "heard": heard, "omitted": omitted})
+    return recut.model_copy(
+        update={
+            "shown": shown,
+            "heard": kept,
+            "omitted": omitted,
+            "remarks": (*recut.remarks, *remarks),
+        }
+    )
 
 
 def _settled(part: Shown, field: str, library: Library) -> Shown:
@@ -70,6 +79,18 @@ def _sounds(heard: Iterable[Heard], library: Library) -> Iterable[Heard]:
         frames = 1 if sound.facts.get("loop") is True else sound.frames
         _within(sound.start, frames, paid.frames, f"{field} ({sound.name})")
         yield sound.model_copy(update=_found(digest, paid))
+
+
+def _under(heard: Iterable[Heard], film: int) -> tuple[tuple[Heard, ...], list[str]]:
+    """The sounds as far as there is picture over them, and what was cut off."""
+    kept, remarks = [], []
+    for sound in heard:
+        frames = min(sound.frames, film - sound.at)
+        if frames > 0:
+            kept.append(sound.model_copy(update={"frames": frames}))
+        if frames < sound.frames:
+            remarks.append(f"{sound.track} {sound.name!r}: what sounds after the film is left out")
+    return tuple(kept), remarks
 
 
 def _found(digest: str, paid: Paid) -> dict[str, JsonValue]:

@@ -174,7 +174,7 @@ class Assets:
 
 
 def _matching(query: AssetQuery) -> Select[Any]:
-    wanted = select(assets)
+    wanted = select(assets).where(assets.c.provider != OWN)
     for facet in FACETS:
         given = getattr(query, facet)
         for value in (given,) if isinstance(given, str) else given or ():

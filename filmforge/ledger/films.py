@@ -310,10 +310,8 @@ class Films:
         ]
 
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
-        """(kind, digest, media type) of every file the film was made into."""
-        with self._db.read() as tx:
-            rows = tx.execute(select(outputs).where(outputs.c.film_id == film_id)).all()
-        return [(row.kind, row.digest, row.media_type) for row in rows]
+        """(kind, digest, media type) of every file the film was made into, the film first."""
+        return [(each.kind, each.digest, each.media_type) for each in self.given(film_id)]
 
 
 def _held(film_id: str) -> tuple[ColumnElement[bool], ...]:

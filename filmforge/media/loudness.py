@@ -21,12 +21,14 @@ CEILING_DBTP = -1.6
 _FAINTEST_LUFS = -60.0
 _SILENT_LUFS = -120.0
 _GATE_LUFS, _RELATIVE_GATE_LU, _OFFSET_LU = -70.0, -10.0, -0.691
-# Nearer than the 0.5 LU promised, so that another meter agrees.
+_PROMISED_LU = 0.5
+# Nearer than that, so that another meter agrees.
 _CLOSE_LU = 0.3
 # Coarse, so that a film that changes a little keeps its gain, and the spans that did not change.
 _STEPS_A_DB = 5
 _MOST_LIMITED_DB = 18.0
 _ROUNDS = 6
+_LEAST_HEARD = 0.25
 
 
 class Way(Frozen):
@@ -80,7 +82,12 @@ class Normalised(Frozen):
     @property
     def reached(self) -> bool:
         """Whether it is within 0.5 LU of its target."""
-        return self.after_lufs is not None and abs(self.after_lufs - self.target_lufs) <= 0.5
+        return reaches(self.after_lufs, self.target_lufs)
+
+
+def reaches(lufs: float | None, target: Target) -> bool:
+    """Whether a loudness is within 0.5 LU of a target."""
+    return lufs is not None and abs(lufs - target_lufs(target)) <= _PROMISED_LU
 
 
 # The levels of spans, told by their places, when they are made louder in a way.
@@ -96,7 +103,7 @@ async def normalise(
     to be limited. `usual_db` is tried first. Silence, and what is below -60 LUFS, stays as it is.
     """
     wanted, before = target_lufs(target), integrated_lufs(plain)
-    peak = _highest(plain)
+    peak = highest_dbtp(plain)
     if before is None or before < _FAINTEST_LUFS or peak is None:
         reason = f"nothing in it is louder than {_FAINTEST_LUFS:.0f} LUFS"
         return Normalised(
@@ -106,25 +113,49 @@ async def normalise(
             true_peak_dbtp=peak,
             left_alone=reason,
         )
-    most_db = CEILING_DBTP - peak + _MOST_LIMITED_DB
+    unlimited_db = CEILING_DBTP - peak
+    most_db = unlimited_db + _MOST_LIMITED_DB
     gain_db = _stepped(min(wanted - before, most_db)) if usual_db is None else usual_db
-    tried: dict[float, Normalised] = {}
-    while len(tried) < _ROUNDS and gain_db not in tried:
-        way = Way(gain_db=gain_db, ceiling_dbtp=CEILING_DBTP)
-        after = await _levels(plain, way, measure)
-        lufs = integrated_lufs(after)
-        miss = wanted - (_SILENT_LUFS if lufs is None else lufs)
-        tried[gain_db] = Normalised(
-            target_lufs=wanted,
-            before_lufs=before,
-            after_lufs=lufs,
-            true_peak_dbtp=_highest(after),
-            way=way,
-        )
-        if abs(miss) <= _CLOSE_LU:
-            return tried[gain_db]
-        gain_db = _stepped(min(gain_db + miss, most_db))
-    return min(tried.values(), key=lambda each: abs((each.after_lufs or 0) - wanted))
+    tried: list[Normalised] = []
+    while len(tried) < _ROUNDS and gain_db not in {each.way.gain_db for each in tried}:
+        tried.append(await _tried(plain, wanted, gain_db, measure))
+        if _miss(tried[-1]) <= _CLOSE_LU:
+            return tried[-1]
+        gain_db = _stepped(min(_following_db(tried), most_db))
+    tried.append(await _tried(plain, wanted, _stepped(unlimited_db - 0.1), measure))
+    return min(tried, key=_miss)
+
+
+async def _tried(
+    plain: Sequence[Level], wanted: float, gain_db: float, measure: Measure
+) -> Normalised:
+    way = Way(gain_db=gain_db, ceiling_dbtp=CEILING_DBTP)
+    after = await _levels(plain, way, measure)
+    return Normalised(
+        target_lufs=wanted,
+        before_lufs=integrated_lufs(plain),
+        after_lufs=integrated_lufs(after),
+        true_peak_dbtp=highest_dbtp(after),
+        way=way,
+    )
+
+
+def _miss(found: Normalised) -> float:
+    return abs(found.target_lufs - _lufs(found))
+
+
+def _lufs(found: Normalised) -> float:
+    return _SILENT_LUFS if found.after_lufs is None else found.after_lufs
+
+
+def _following_db(tried: Sequence[Normalised]) -> float:
+    """The gain to try next: the more is limited, the less of it is heard."""
+    last, slope = tried[-1], 1.0
+    if len(tried) > 1:
+        before = tried[-2]
+        heard = (_lufs(last) - _lufs(before)) / (last.way.gain_db - before.way.gain_db)
+        slope = min(1.0, max(_LEAST_HEARD, heard))
+    return last.way.gain_db + (last.target_lufs - _lufs(last)) / slope
 
 
 async def _levels(plain: Sequence[Level], way: Way, measure: Measure) -> list[Level]:
@@ -147,7 +178,8 @@ def _mean_lufs(lufs: Envelope) -> float:
     return float(_OFFSET_LU + 10 * np.log10(power.mean()))
 
 
-def _highest(levels: Iterable[Level]) -> float | None:
+def highest_dbtp(levels: Iterable[Level]) -> float | None:
+    """The true peak of spans together, None for silence."""
     peaks = [level.true_peak_dbtp for level in levels if level.true_peak_dbtp is not None]
     return max(peaks, default=None)
 

@@ -17,9 +17,9 @@ from filmforge.media.aac import ENCODER, encode_blocks
 from filmforge.media.aside import Pause
 from filmforge.media.envelope import Envelope, amplitude
 from filmforge.media.limiter import limiting_gains
-from filmforge.media.listen import BLOCK, Samples
+from filmforge.media.listen import BLOCK, Samples, SoundReader
 from filmforge.media.loudness import Level, Way, level_of, made_louder
-from filmforge.media.meter import STEP, measure
+from filmforge.media.meter import STEP
 from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
 from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
@@ -29,8 +29,6 @@ MAX_TRUE_PEAK_DBTP = -1.0
 
 # Longer than the meter's filters ring, than its blocks, and than the limiter looks back or ahead.
 _BEFORE, _AFTER = 5 * STEP, 2 * STEP
-# AAC has not been seen to raise a peak by more than this.
-_RAISED_DB = 2.0
 _TRIES = 4
 
 
@@ -122,30 +120,30 @@ def measure_span(span: MixedSpan, files: Mapping[str, Path], way: Way, pause: Pa
 
 def encode_mixed(
     span: MixedSpan, files: Mapping[str, Path], way: Way, path: Path, pause: Pause
-) -> None:
-    """Write a span as ADTS; where its way has a ceiling, what a decoder hears is under -1 dBTP.
+) -> Level:
+    """Write a span as ADTS; returns how loud it is when it is decoded again.
 
-    A failure leaves no file. Raises BadMedia and MediaToolFailed.
+    Where the way has a ceiling, what a decoder hears stays under -1 dBTP. A failure leaves no file.
+    Raises BadMedia and MediaToolFailed.
     """
     sound = _mix(span, files, pause)
     for _ in range(_TRIES):
         heard = made_louder(sound, way)[span.unheard : span.unheard + span.heard]
         encode_blocks(_blocks(heard), span.skipped, span.frames, path)
         pause()
-        over = _over_db(heard, way, path)
+        level = delivered_level(path)
+        over = (level.true_peak_dbtp or 0.0) - MAX_TRUE_PEAK_DBTP
         if over <= 0 or way.ceiling_dbtp is None:
-            return
+            break
         way = way.model_copy(update={"ceiling_dbtp": way.ceiling_dbtp - over - 0.1})
+    return level
 
 
-def _over_db(heard: Samples, way: Way, path: Path) -> float:
-    """How far the peaks of what was encoded pass the most that is allowed."""
-    if way.ceiling_dbtp is None:
-        return 0.0
-    if np.abs(heard).max(initial=0) < amplitude(way.ceiling_dbtp - _RAISED_DB):
-        return 0.0
-    peak = measure(path).true_peak_dbtp
-    return 0.0 if peak is None else peak - MAX_TRUE_PEAK_DBTP
+def delivered_level(path: Path) -> Level:
+    """The level of a file from its beginning on. Raises BadMedia."""
+    with SoundReader(path) as reader:
+        sound = np.concatenate([*reader.blocks(), np.zeros((0, 2), np.float32)])
+    return level_of(sound, 0, len(sound) // STEP * STEP)
 
 
 def _mix(span: MixedSpan, files: Mapping[str, Path], pause: Pause) -> Samples:

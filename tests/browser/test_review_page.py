@@ -1,7 +1,6 @@
 """The review pages in a real browser: what people see, press and cannot press by accident."""
 
 import asyncio
-import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,31 +10,17 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import Page
 
 from filmforge.gateway.tokens import sign_board, sign_review
 from filmforge.media.panel import PanelBrief, draw_panel
 from filmforge.store import object_key
+from tests.browser.chromium import IN_CHROMIUM, browsing
 from tests.fake_process import free_port
 from tests.gateway.studio import BUCKET, Studio, open_studio
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+pytestmark = IN_CHROMIUM
 FIRST, SECOND = "a" * 64, "b" * 64
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs chromium on this machine"),
-]
 
 
 @pytest.fixture
@@ -90,23 +75,6 @@ async def served(studio: Studio) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await task
-
-
-@asynccontextmanager
-async def browsing(folder: Path, **options: Any) -> AsyncIterator[tuple[Page, list[str]]]:
-    """A page of a fresh browser, with everything it complains about."""
-    async with async_playwright() as tools:
-        context: BrowserContext = await tools.chromium.launch_persistent_context(
-            folder / "profile", executable_path=CHROMIUM, args=[*ARGUMENTS], **options
-        )
-        page = context.pages[0]
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        try:
-            yield page, complaints
-        finally:
-            await context.close()
 
 
 def second_frame(studio: Studio) -> str:

@@ -127,7 +127,7 @@ class Studio(World):
 
     async def fetch_film(self, film_id: str) -> MediaFacts:
         """What the delivered film is, looked at as bytes from the store."""
-        ((_, digest, _),) = self.ledger.films.outputs(film_id)
+        digest = self.ledger.films.outputs(film_id)[0][1]
         path = self.settings.work_dir / "delivered.mp4"
         await self.parts.store.fetch(digest, path)
         return probe(path)

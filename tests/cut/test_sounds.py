@@ -4,9 +4,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import pytest
+
+from filmforge.cues import SoundShot
 from filmforge.cut.layout import lay_out
-from filmforge.cut.sounds import Placed, placed
-from filmforge.sound import Sound
+from filmforge.cut.sounds import Placed, placed, sound_with_digests
+from filmforge.domain import Direction, Execution, Review
+from filmforge.errors import BadInput
+from filmforge.ledger.shots import ShotRecord
+from filmforge.sound import CuePlace, Sound
 from tests.cut.films import shot
 
 FPS = Fraction(24)
@@ -54,3 +60,32 @@ def test_an_effect_of_a_shot_that_is_left_out_is_not_heard() -> None:
 
 def test_what_would_begin_after_its_stretch_is_not_heard() -> None:
     assert lay(music=[{"digest": TUNE, "start": 60}]) == []
+
+
+def row(cue: CuePlace, **state: Any) -> ShotRecord:
+    """What the ledger knows of a sound that a model makes."""
+    sound = SoundShot(shot_id=cue.shot_id, enhanced_prompt="x", duration=Decimal(2), cue=cue)
+    nothing = dict.fromkeys(ShotRecord.model_fields)
+    known = {"film_id": "attic", "position": 9, "attempt": 0, "direction": Direction()}
+    standing = {"execution": Execution.SUCCEEDED, "review": Review.DONE}
+    return ShotRecord.model_validate({**nothing, **known, **standing, "shot": sound, **state})
+
+
+def test_what_was_made_takes_the_place_of_the_wish_and_what_was_skipped_is_not_heard() -> None:
+    wish = {"prompt": "strings"}
+    sound = Sound.model_validate(
+        {
+            "music": [{"generate": wish, "start": 1}, {"digest": TUNE}],
+            "effects": [{"generate": wish, "shot_id": "s1"}],
+        }
+    )
+    music, effect = (place for place, _ in sound.generated)
+    rows = [row(music, audio_digest=RAIN), row(effect, review=Review.OMITTED)]
+    made = sound_with_digests(sound, rows)
+    assert [(cue.digest, cue.start, cue.generate) for cue in made.music] == [
+        (RAIN, 1, None),
+        (TUNE, 0, None),
+    ]
+    assert made.effects == ()
+    with pytest.raises(BadInput, match="effect-1"):
+        sound_with_digests(sound, [rows[0], row(effect)])

@@ -67,3 +67,19 @@ def test_a_process_that_is_gone_is_named(tmp_path: Path) -> None:
     finding = by_name(examine(tmp_path, Settings()))["up"]
     assert not finding.ok
     assert "worker" in finding.found
+
+
+def test_films_are_signed_for_development_unless_a_certificate_is_given(tmp_path: Path) -> None:
+    settings = Settings(work_dir=tmp_path / "work")
+    finding = by_name(examine(tmp_path / "state", settings))["provenance"]
+    assert finding.ok
+    assert "for development" in finding.found
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_certificate_that_cannot_sign_is_named_with_its_remedy(tmp_path: Path) -> None:
+    settings = Settings(provenance_certificate=tmp_path / "none.pem")
+    finding = by_name(examine(tmp_path / "state", settings))["provenance"]
+    assert not finding.ok
+    assert finding.found.startswith("FILMFORGE_PROVENANCE_KEY: is not set")
+    assert finding.remedy == "Set both, or neither."

@@ -135,6 +135,8 @@ def test_a_shot_is_told_on_both_axes_with_its_takes(api: Api, attic: dict[str, A
         "cost_usd": "0.003",
         "reused": False,
         "note": "warmer",
+        "checked": None,
+        "signed_url": None,
     }
 
 

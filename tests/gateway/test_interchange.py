@@ -13,9 +13,11 @@ import pytest
 import pytest_asyncio
 from opentimelineio.opentime import RationalTime, TimeRange
 
-from filmforge.domain import Execution
+from filmforge.contracts import Decide
+from filmforge.domain import Execution, Kind
 from filmforge.embedded import Servers
 from filmforge.interchange.media_names import digest_prefix
+from filmforge.ledger.films import FilmRecord
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.probe import probe
 from tests.fake_process import FakeServer, fake_server
@@ -57,23 +59,39 @@ class Editor:
         return told
 
     async def made(self) -> None:
-        await self.world.until_film(self.film_id, Execution.SUCCEEDED)
+        ended = (Execution.SUCCEEDED, Execution.NEEDS_ATTENTION)
+        await self.world.until(lambda: self.record.execution in ended)
+        assert self.record.execution is Execution.SUCCEEDED, self.record.reason
         await self.world.until_closed(self.film_id)
 
     async def clear(self) -> None:
         assert (await self.http.delete(f"{self.path}/recut")).status_code == 202
         await self.made()
 
-    async def frames(self) -> int:
-        """How many frames the film has that is delivered now."""
+    @property
+    def record(self) -> FilmRecord:
+        return self.world.ledger.films.read(self.film_id)
+
+    async def film(self) -> Path:
+        """The film that is delivered now."""
         (digest,) = [
             d for kind, d, _ in self.world.ledger.films.outputs(self.film_id) if kind == "film"
         ]
         file = self.folder / digest
         await self.world.parts.store.fetch(digest, file)
-        facts = await asyncio.to_thread(probe, file)
+        return file
+
+    async def frames(self) -> int:
+        """How many frames it has."""
+        facts = await asyncio.to_thread(probe, await self.film())
         assert facts.duration_s
         return round(Fraction(facts.duration_s) * FPS)
+
+    async def picture(self) -> str:
+        """A sum over every picture of it."""
+        sums = self.folder / "sums"
+        await run_ffmpeg(["-i", str(await self.film()), "-map", "0:v", "-f", "md5", str(sums)], 60)
+        return sums.read_text()
 
     def spending(self) -> tuple[Any, ...]:
         """Everything that would change if anything were asked for or paid."""
@@ -191,7 +209,7 @@ async def test_an_edited_timeline_is_made_to_the_frame_and_its_notes_are_kept(
     timeline = await editor.timeline()
     clips = {clip.name: clip.clone() for clip in picture(timeline).find_clips()}
     track = otio.schema.Track("V1", kind=otio.schema.TrackKind.Video)
-    ranges = {"s003": (2, 7), "s000": (0, 9), "s002": (3, 6)}
+    ranges = {"s003": (2, 7), "s000": (4, 9), "s002": (3, 6)}
     for name, (start, frames) in ranges.items():
         clips[name].source_range = TimeRange(RationalTime(start, FPS), RationalTime(frames, FPS))
         track.append(clips[name])
@@ -226,11 +244,19 @@ async def test_an_edited_timeline_is_made_to_the_frame_and_its_notes_are_kept(
 async def test_going_back_gives_the_very_film_again(editor: Editor) -> None:
     outputs = editor.world.ledger.films.outputs(editor.film_id)
     timeline = await editor.timeline()
-    del picture(timeline)[1:]
+    del picture(timeline)[3:]
     await editor.cut(timeline)
     assert editor.world.ledger.films.outputs(editor.film_id) != outputs
     await editor.clear()
     assert editor.world.ledger.films.outputs(editor.film_id) == outputs
+
+
+async def test_sound_that_outlasts_the_picture_is_cut_off_and_said(editor: Editor) -> None:
+    timeline = await editor.timeline()
+    del picture(timeline)[1:]
+    answer = await editor.recut(timeline.to_json_string(), dry_run=True)
+    (remark,) = answer.json()["remarks"]
+    assert "after the film" in remark
 
 
 async def test_an_edl_from_other_hands_cuts_the_film(editor: Editor) -> None:
@@ -303,9 +329,9 @@ async def test_a_film_that_is_not_made_is_neither_exported_nor_recut(editor: Edi
 
 
 async def test_the_rhythm_of_another_film_is_taken_on(editor: Editor, tmp_path: Path) -> None:
-    """A reference of four shots, each twice as long as the one before it."""
+    """A reference of four shots, each longer than the one before it."""
     reference = tmp_path / "reference.mp4"
-    scenes = zip(("red", "blue", "white", "black"), (6, 12, 24, 48), strict=True)
+    scenes = zip(("red", "blue", "white", "green"), (10, 12, 16, 22), strict=True)
     inputs = [
         argument
         for colour, frames in scenes
@@ -341,3 +367,52 @@ async def test_a_reference_that_nobody_uploaded_is_refused(editor: Editor, refer
     answer = await editor.http.post(f"{editor.path}/rhythm", json={"reference": reference})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "reference"
+
+
+async def _reviewed(world: World) -> str:
+    """A film of two shots; the first frame of one was rejected, then both were approved."""
+    document = film_document(2, output=OUTPUT, approval={"frames": "required"})
+    film_id = await world.submit(document)
+    for shot_id in ("s000", "s001"):
+        await world.until_waiting(film_id, shot_id)
+    rejected = world.shot(film_id, "s000").image_digest
+    wish = Decide(shot_id="s000", digest=rejected, verdict="reject", note="Too dark", who="jo")
+    await world.command(film_id, wish)
+    await world.until(lambda: world.shot(film_id, "s000").image_digest != rejected)
+    for shot_id in ("s000", "s001"):
+        await world.until_waiting(film_id, shot_id)
+        frame = world.shot(film_id, shot_id).image_digest
+        await world.command(
+            film_id, Decide(shot_id=shot_id, digest=frame, verdict="approve", who="ada")
+        )
+    await world.until_film(film_id, Execution.SUCCEEDED)
+    await world.until_closed(film_id)
+    return film_id
+
+
+async def test_approvals_rejections_and_older_takes_go_out_and_come_back(
+    finished: Editor,
+) -> None:
+    """The editor relinks a shot that was replaced to its earlier take: the old film is made."""
+    world = finished.world
+    film_id = await _reviewed(world)
+    mine = Editor(world, finished.http, film_id, finished.folder)
+    film = await mine.picture()
+    first, second = picture(await mine.timeline()).find_clips()
+    assert [clip.metadata["filmforge"]["approval"] for clip in (first, second)] == ["ada", "ada"]
+    assert [marker.comment for marker in first.markers] == ["Too dark"]
+    assert not second.markers
+    earlier, other = (clip.media_reference.target_url for clip in (second, first))
+    (taken,) = [t for t in world.ledger.takes.of_film(film_id)["s000"] if t.kind is Kind.VIDEO]
+    assert taken.digest.startswith(digest_prefix(other) or "?")
+    before = mine.spending()[:2]
+    world.ledger.takes.replace(film_id, "s001", Kind.VIDEO, taken.digest, "ada")
+    timeline = await mine.timeline()
+    replaced = picture(timeline)[1]
+    assert replaced.media_reference.target_url != earlier
+    replaced.media_reference.target_url = f"file:///Volumes/Cut/{earlier}"
+    await mine.cut(timeline)
+    assert await mine.picture() == film
+    await mine.clear()
+    assert await mine.picture() != film
+    assert mine.spending()[:2] == before

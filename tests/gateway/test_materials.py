@@ -91,9 +91,7 @@ def test_a_material_is_measured_and_found_again_by_name_and_kind(api: Api, sound
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "cannot be read"),
     ],
 )
-def test_what_no_film_can_use_is_refused_with_what_can_be(
-    api: Api, body: bytes, hint: str
-) -> None:
+def test_what_no_film_can_use_is_refused_with_what_can_be(api: Api, body: bytes, hint: str) -> None:
     answer = api.http.post("/v1/assets", content=body)
     assert answer.status_code == 422, answer.text
     assert hint in answer.json()["errors"][0]["problem"]

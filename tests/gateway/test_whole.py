@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import av
 import httpx
 
 from filmforge.gateway.app import build_app
@@ -67,6 +68,23 @@ async def test_a_film_is_submitted_followed_and_fetched(world: World) -> None:
         assert costs["spent_usd"] == before["total_usd"]
         again = (await http.post("/v1/estimates", json=document)).json()
         assert again["total_usd"] == "0.00"
+
+
+async def test_a_stream_plays_from_its_address_alone(world: World) -> None:
+    document = film_document(2, deliveries=[{"format": "hls", "quality": "draft"}])
+    async with gateway(world) as http:
+        film_id = (await http.post("/v1/films", json=document)).json()["film_id"]
+        told = await until(http, film_id, "succeeded")
+        (stream,) = [o for o in told["outputs"] if o["kind"] == "hls-draft"]
+        assert stream["files"] > 3
+        address = str(http.base_url.join(httpx.URL(stream["url"]).raw_path.decode()))
+        assert await asyncio.to_thread(frames_played, address) == 24
+
+
+def frames_played(address: str) -> int:
+    """How many pictures a player shows."""
+    with av.open(address) as played:
+        return sum(1 for _ in played.decode(video=0))
 
 
 async def test_a_film_at_its_limit_goes_on_when_the_limit_is_raised(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from filmforge.cues import SoundShot
 from filmforge.domain import Direction, Execution, Kind, Review
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
@@ -105,3 +106,33 @@ def test_kinds_fall_back_apart_and_keep_what_people_asked_for(ledger: Ledger) ->
 def test_a_shot_that_is_not_known_does_not_fall_back(ledger: Ledger) -> None:
     with pytest.raises(NotFound, match="s9"):
         ledger.shots.fall_back("attic", "s9", Kind.IMAGE, "fake:image-1", "it is down")
+
+
+def test_a_sound_that_is_made_is_no_shot_and_is_planned_after_them(ledger: Ledger) -> None:
+    wish = {"generate": {"prompt": "strings", "duration": 3, "model": "fake:tunes"}}
+    add_film(ledger, "score", sound={"music": [wish]})
+    (row,) = ledger.shots.sounds_of_film("score")
+    assert row == ledger.shots.read("score", "music-1")
+    assert isinstance(row.shot, SoundShot)
+    assert (row.shot.cue.lane, row.position, row.shot.providers.audio) == ("music", 2, "fake:tunes")
+    assert [each.shot.shot_id for each in ledger.shots.of_film("score")] == ["s0", "s1"]
+    assert ledger.shots.tally("score") == {"ready": 2}
+    assert ledger.films.read("score").shot_count == 2
+    (plan,) = ledger.shots.plan("score", [2])
+    assert (plan.sound, plan.has_dialogue, plan.finished) == (True, False, False)
+
+
+def test_a_sound_has_landed_when_it_was_recorded_as_such_and_not_once_it_is_asked_for_anew(
+    ledger: Ledger,
+) -> None:
+    add_film(ledger, "score", sound={"music": [{"generate": {"prompt": "strings"}}]})
+
+    def finished() -> bool:
+        return ledger.shots.plan("score", [2])[0].finished
+
+    ledger.shots.set("score", "music-1", execution=Execution.SUCCEEDED)
+    assert not finished()
+    ledger.shots.set("score", "music-1", execution=Execution.SUCCEEDED, review=Review.DONE)
+    assert finished()
+    ledger.shots.direct("score", "music-1", Direction(changes={"duration": 5}))
+    assert not finished()

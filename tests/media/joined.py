@@ -1,5 +1,6 @@
 """Join pieces as the film does: passages are drawn, the rest is copied."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -52,7 +53,7 @@ async def join(
         samples_at(film_frames(slots), fps),
     )
     files = {str(n): piece.path for n, piece in enumerate(pieces)}
-    spans = sound_of(score, files, work_dir)
+    spans = await asyncio.to_thread(sound_of, score, files, work_dir)
     await assemble(runs, spans, path, fps)
 
 

@@ -218,7 +218,7 @@ async def test_an_uploaded_clip_takes_the_place_of_a_failed_one(
     await world.command(film_id, wish)
     assert (await world.finish(film_id)).done == 1
     assert world.shot(film_id, "s000").video_digest == digest
-    assert [kind for kind, _, _ in world.ledger.films.outputs(film_id)] == ["film"]
+    assert world.ledger.films.outputs(film_id)[0][0] == "film"
     assert world.ledger.budget(film_id).spent == FRAME_USD
 
 
@@ -384,7 +384,7 @@ async def test_a_provider_that_is_down_for_too_long_lets_its_shot_wait_and_frees
 
 
 async def duration_s(world: World, film_id: str) -> float | None:
-    ((_, digest, _),) = world.ledger.films.outputs(film_id)
+    digest = world.ledger.films.outputs(film_id)[0][1]
     return world.ledger.assets.read(digest).asset.duration_s
 
 

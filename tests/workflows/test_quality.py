@@ -176,9 +176,9 @@ async def test_a_black_clip_that_a_person_gave_is_told_of_and_used(
 
 
 async def stuttering_film(world: World, tmp_path: Path, width: int) -> str:
-    """A film that demands a steady motion, of a clip with half its frames."""
-    clip = tmp_path / "half.mp4"
-    source = "testsrc2=size=64x64:rate=6:duration=2"
+    """A film that demands a steady motion, of a clip that shows one frame twice."""
+    clip = tmp_path / "stutter.mp4"
+    source = "testsrc2=size=64x64:rate=12:duration=2,loop=1:1:12,trim=end_frame=24"
     await run_ffmpeg(["-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", f"file:{clip}"])
     await asyncio.to_thread(world.fake.set_faults, {"fault": "refuse_content", "model": "video-1"})
     steady = {"repeated": "attention", "duration": "off"}

@@ -109,7 +109,7 @@ async def test_a_second_film_uses_the_same_music_again_for_nothing(
 async def test_music_that_does_not_fit_the_budget_waits_for_money_and_is_then_made(
     world: World, studio: FakeVendor
 ) -> None:
-    film_id = await world.submit(scored("a costly waltz", budget_usd="0.014"))
+    film_id = await world.submit(scored("a costly waltz", budget_usd="0.006"))
     await world.until_waiting(film_id, "music-1", "budget_exceeded")
     await world.until_film(film_id, Execution.NEEDS_ATTENTION)
     assert studio.charges()["count"] == 0

@@ -1,0 +1,141 @@
+"""Rushes: the clips that benchmarks of the cut are made of, and the film they belong to."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from temporalio.testing import ActivityEnvironment
+
+from activities.finish import Finish
+from activities.workshop import few_at_once
+from filmforge.contracts import Assembled, AssembleOrder, ConformOrder
+from filmforge.domain import Asset, GenerationRequest, Kind, Tags, read_film
+from filmforge.embedded import start_servers
+from filmforge.ledger import Ledger, open_ledger
+from filmforge.ledger.migrate import migrate
+from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.media.probe import probe
+from filmforge.settings import Settings
+from filmforge.shelf import Shelf
+from filmforge.store import AssetStore
+
+
+class Rushes:
+    """Clips by number, all different, each rendered once."""
+
+    def __init__(self, folder: Path, size: str, fps: int, seconds: int) -> None:
+        self.folder, self.size, self.fps, self.seconds = folder, size, fps, seconds
+
+    async def clip(self, number: int) -> Path:
+        """A picture that moves, with a murmur that comes and goes."""
+        path = self.folder / f"clip-{number:04d}.mp4"
+        if path.exists():
+            return path
+        long = f"d={self.seconds}"
+        picture = f"testsrc2=s={self.size}:r={self.fps}:{long},hue=h={7 * number}"
+        noise = f"anoisesrc={long}:r=48000:a=0.15:seed={number}:c=pink"
+        voice = f"{noise},aformat=channel_layouts=stereo,tremolo=f={1 + number % 5}:d=0.9"
+        await run_ffmpeg(
+            [
+                *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", voice),
+                *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", "-threads", "1"),
+                *("-pix_fmt", "yuv420p", "-c:a", "aac", str(path)),
+            ]
+        )
+        return path
+
+    async def clips(self, count: int) -> list[Path]:
+        """The first clips."""
+        return await few_at_once([self.clip(n) for n in range(count)], os.cpu_count() or 1)
+
+
+class Theatre:
+    """One worker's CPU steps over a real ledger and a real store, without Temporal around them."""
+
+    def __init__(self, folder: Path, ledger: Ledger, store: AssetStore) -> None:
+        self.folder, self.ledger, self.store = folder, ledger, store
+        self.finish = Finish(ledger, store, folder / "finish")
+
+    async def film(self, rushes: Rushes, count: int, **said: Any) -> str:
+        """Keep a film whose shots all have their clips; returns its id."""
+        document = {
+            "film_id": f"film-{len(list(self.folder.glob('*.film')))}",
+            "output": {
+                "width": int(rushes.size.partition("x")[0]),
+                "height": int(rushes.size.partition("x")[2]),
+                "fps": rushes.fps,
+            },
+            "shots": [
+                {"shot_id": f"s{n:04d}", "enhanced_prompt": "x", "duration": rushes.seconds}
+                for n in range(count)
+            ],
+            **said,
+        }
+        film_id = self.ledger.films.create(read_film(document), Decimal(10))[0].film_id
+        (self.folder / f"{film_id}.film").touch()
+        for number in range(count):
+            await self.show(film_id, f"s{number:04d}", await rushes.clip(number))
+        return film_id
+
+    async def show(self, film_id: str, shot_id: str, clip: Path) -> None:
+        """Let a shot use a clip from now on."""
+        facts = probe(clip)
+        stored = await self.store.put(clip, facts.media_type)
+        asset = Asset(
+            digest=stored.digest,
+            media_type=stored.media_type,
+            size=stored.size,
+            width=facts.width,
+            height=facts.height,
+            duration_s=facts.duration_s,
+        )
+        request = GenerationRequest(
+            kind=Kind.VIDEO, provider="upload", model="upload", parameters={"clip": clip.name}
+        )
+        takes = self.ledger.takes
+        takes.upload(film_id, shot_id, request, asset, Tags())
+        takes.replace(film_id, shot_id, Kind.VIDEO, asset.digest, "bench")
+
+    async def conform(self, film_id: str, count: int, first: int = 0) -> None:
+        """Let clips land, as many at once as there are cores."""
+        orders = [
+            ConformOrder(film_id=film_id, shot_id=f"s{n:04d}") for n in range(first, first + count)
+        ]
+        work = [ActivityEnvironment().run(self.finish.conform, order) for order in orders]
+        await few_at_once(work, os.cpu_count() or 1)
+
+    async def assemble(self, film_id: str) -> Assembled:
+        """Assemble the film."""
+        return await ActivityEnvironment().run(self.finish.assemble, AssembleOrder(film_id=film_id))
+
+
+@asynccontextmanager
+async def theatre(folder: Path) -> AsyncIterator[Theatre]:
+    """A theatre on servers of its own."""
+    async with start_servers(folder / "state", Settings(), temporal=False) as servers:
+        os.environ.update(servers.environment)
+        settings = Settings(database_url=SecretStr(f"sqlite:///{folder / 'ledger.db'}"))
+        url = settings.database_url.get_secret_value()
+        await asyncio.to_thread(migrate, url)
+        ledger = open_ledger(url)
+        shelf = Shelf(folder / "shelf", settings.cut_cache_bytes)
+        store = AssetStore(settings.s3_bucket, settings.s3_endpoint, shelf)
+        try:
+            yield Theatre(folder, ledger, store)
+        finally:
+            ledger.close()
+
+
+def pieces_of(theatre: Theatre, film_id: str) -> list[str]:
+    """The digests of a film's pieces, in order."""
+    records = theatre.ledger.shots.of_film(film_id)
+    return [record.conformed_digest or "" for record in records]
+
+
+FPS = Fraction(24)
