@@ -13,9 +13,11 @@ from activities.boundary import film_errors
 from activities.captioning import Captioning
 from activities.check import Check
 from activities.drawing import Drawing
+from activities.early_sound import EarlySound
 from activities.marks import Marks
 from activities.mixing import Heard, Mixing
 from activities.presence import heartbeats
+from activities.sound_spans import SoundSpans
 from activities.telling import telling
 from activities.workshop import Workshop, few_at_once
 from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
@@ -53,7 +55,9 @@ class Finish:
         self._check = Check(ledger, store, work_dir)
         self._workshop = Workshop(ledger, store, work_dir)
         self._drawing = Drawing(self._workshop, self._marks)
-        self._mixing = Mixing(ledger, self._workshop)
+        spans = SoundSpans(ledger, self._workshop)
+        self._mixing = Mixing(ledger, self._workshop, spans)
+        self._early_sound = EarlySound(ledger, spans)
         self._captioning = Captioning(self._workshop, store)
 
     @activity.defn(name="conform")
@@ -78,6 +82,7 @@ class Finish:
             await asyncio.to_thread(
                 self._ledger.shots.conformed, order.film_id, order.shot_id, piece, recipe
             )
+            await self._early_sound.of_shot(film, order.shot_id, record.position)
             return checked
 
     @activity.defn(name="assemble")

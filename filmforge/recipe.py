@@ -6,6 +6,8 @@ from pydantic import JsonValue
 
 from filmforge.domain import GenerationRequest, Ingredient, Kind
 
+# The provider of whatever our own steps make.
+OWN = "filmforge"
 # Part of every recipe: raise it when filmforge.media makes other bytes from the same sources.
 EDITION = 3
 
@@ -19,7 +21,7 @@ def recipe_of(
     """The recipe of a step of ours: its key says everything that decides the bytes it makes."""
     return GenerationRequest(
         kind=kind,
-        provider="filmforge",
+        provider=OWN,
         model=f"{step}-{EDITION}",
         parameters=parameters,
         inputs=tuple(inputs),

@@ -117,9 +117,7 @@ class FilmWorkflow(Desk):
         try:
             made = await self._step("assemble", AssembleOrder(film_id=self._film_id), Assembled)
             if made.digest and self._unchanged(seen):
-                master = MasterOrder(
-                    film_id=self._film_id, digest=made.digest, stems=made.stems
-                )
+                master = MasterOrder(film_id=self._film_id, digest=made.digest, stems=made.stems)
                 checked = await self._step("check_film", master, Verdict)
                 if self._unchanged(seen):
                     await self._deliver(master, checked)

@@ -12,6 +12,7 @@ from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.tables import asset_tags, assets
 from filmforge.money import Money, from_micros
+from filmforge.recipe import OWN
 
 # What is neither picture nor film nor sound: credits, subtitles, playlists, pages.
 _DOCUMENT = "document"
@@ -152,7 +153,7 @@ class Assets:
         return found
 
     def find(self, query: AssetQuery) -> Sequence[FoundAsset]:
-        """The assets that match, most reused first, then newest."""
+        """The assets that match, most reused first, then newest; our own steps made none."""
         wanted = _matching(query).order_by(
             assets.c.reuses.desc(), assets.c.created_at.desc(), assets.c.digest
         )

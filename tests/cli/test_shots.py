@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
-from tests.cli.remote import Remote, film, shot
+from tests.cli.remote import Remote, film, shot, take
 
 
 def with_gate(remote: Remote) -> None:
@@ -78,6 +78,32 @@ def test_skip_and_resolve_reach_their_shot(cli: Run, remote: Remote) -> None:
     assert cli("resolve", "attic", "shot_001", "write_off")[0] == 0
     assert remote.called(f"{below}/resolve")[0] == {"choice": "write_off"}
     assert cli("resolve", "attic", "shot_001", "guess")[0] == 2
+
+
+def test_a_shot_or_the_whole_film_is_accepted_as_it_is(cli: Run, remote: Remote) -> None:
+    shot_path, film_path = "/v1/films/attic/shots/shot_001/accept", "/v1/films/attic/accept"
+    remote.answers[shot_path] = remote.answers[film_path] = (202, {"message": "Recorded."})
+    assert cli("accept", "attic", "shot_001")[:2] == (0, "Recorded.\n")
+    assert cli("accept", "attic")[:2] == (0, "Recorded.\n")
+    assert [path for _, path, *_ in remote.calls] == [shot_path, film_path]
+
+
+def test_what_was_found_in_takes_and_film_is_shown_with_what_a_person_may_do(
+    cli: Run, remote: Remote
+) -> None:
+    warned = take("video", checked={"outcome": "warn", "words": ["the clip is small"]})
+    waits = {"reason": "quality", "message": "the clip is black for 2.0 s of 2.0 s"}
+    shots = [shot("shot_001", "succeeded", "done", takes=[take("video"), warned])]
+    remote.films = [film("needs_attention", [*shots, shot("shot_002", "failed", "wip", **waits)])]
+    status, out, _ = cli("show", "attic")
+    assert status == 3
+    assert "shot_001 video: the clip is small" in out
+    assert "quality (the clip is black for 2.0 s of 2.0 s): filmforge accept|retry" in out
+    held = {"kind": "assembled", "url": "http://x/y", "digest": "0" * 64}
+    held |= {"checked": {"outcome": "attention", "words": ["the film repeats 3 frames"]}}
+    remote.films = [film("needs_attention", shots, reason="quality", outputs=[held])]
+    _, out, _ = cli("show", "attic")
+    assert "quality (the film repeats 3 frames): filmforge accept attic" in out
 
 
 def test_replace_uploads_the_file_as_what_its_content_is(

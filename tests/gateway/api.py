@@ -143,6 +143,10 @@ class StandInFilm:
         return self._answer(command)
 
     @workflow.update
+    async def accept(self, command: dict[str, Any]) -> dict[str, Any]:
+        return self._answer(command)
+
+    @workflow.update
     async def set_budget(self, command: dict[str, Any]) -> dict[str, Any]:
         return self._answer(command)
 

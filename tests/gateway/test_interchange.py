@@ -3,9 +3,7 @@
 import asyncio
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import httpx
 import opentimelineio as otio
@@ -17,91 +15,16 @@ from filmforge.contracts import Decide
 from filmforge.domain import Execution, Kind
 from filmforge.embedded import Servers
 from filmforge.interchange.media_names import digest_prefix
-from filmforge.ledger.films import FilmRecord
 from filmforge.media.ffmpeg import run_ffmpeg
-from filmforge.media.probe import probe
 from tests.fake_process import FakeServer, fake_server
+from tests.gateway.editing import FPS, OUTPUT, QUALITY, Editor, picture
 from tests.gateway.test_whole import gateway
 from tests.world import World, film_document, open_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FORMATS = ("otio", "otioz", "edl", "fcpxml")
-FPS = 24
-OUTPUT = {"width": 64, "height": 64, "fps": FPS}
 NOTE = "Hold this longer"
-
-
-class Editor:
-    """One finished film, and the API that an editor reaches it by."""
-
-    def __init__(self, world: World, http: httpx.AsyncClient, film_id: str, folder: Path) -> None:
-        self.world, self.http, self.film_id, self.folder = world, http, film_id, folder
-        self.path = f"/v1/films/{film_id}"
-
-    async def export(self, format_: str = "otio") -> bytes:
-        answer = await self.http.get(f"{self.path}/timeline", params={"format": format_})
-        assert answer.status_code == 200, answer.text
-        return answer.content
-
-    async def timeline(self) -> otio.schema.Timeline:
-        return otio.adapters.read_from_string((await self.export()).decode(), "otio_json")
-
-    async def recut(self, body: bytes | str, **params: Any) -> httpx.Response:
-        return await self.http.post(f"{self.path}/recut", content=body, params=params)
-
-    async def cut(self, timeline: otio.schema.Timeline) -> dict[str, Any]:
-        """Import an edited timeline and wait for the film."""
-        answer = await self.recut(timeline.to_json_string())
-        assert answer.status_code == 202, answer.text
-        await self.made()
-        told: dict[str, Any] = answer.json()
-        return told
-
-    async def made(self) -> None:
-        ended = (Execution.SUCCEEDED, Execution.NEEDS_ATTENTION)
-        await self.world.until(lambda: self.record.execution in ended)
-        assert self.record.execution is Execution.SUCCEEDED, self.record.reason
-        await self.world.until_closed(self.film_id)
-
-    async def clear(self) -> None:
-        assert (await self.http.delete(f"{self.path}/recut")).status_code == 202
-        await self.made()
-
-    @property
-    def record(self) -> FilmRecord:
-        return self.world.ledger.films.read(self.film_id)
-
-    async def film(self) -> Path:
-        """The film that is delivered now."""
-        (digest,) = [
-            d for kind, d, _ in self.world.ledger.films.outputs(self.film_id) if kind == "film"
-        ]
-        file = self.folder / digest
-        await self.world.parts.store.fetch(digest, file)
-        return file
-
-    async def frames(self) -> int:
-        """How many frames it has."""
-        facts = await asyncio.to_thread(probe, await self.film())
-        assert facts.duration_s
-        return round(Fraction(facts.duration_s) * FPS)
-
-    async def picture(self) -> str:
-        """A sum over every picture of it."""
-        sums = self.folder / "sums"
-        await run_ffmpeg(["-i", str(await self.film()), "-map", "0:v", "-f", "md5", str(sums)], 60)
-        return sums.read_text()
-
-    def spending(self) -> tuple[Any, ...]:
-        """Everything that would change if anything were asked for or paid."""
-        ledger = self.world.ledger
-        return (
-            ledger.budget(self.film_id),
-            len(self.world.jobs()),
-            {shot: len(takes) for shot, takes in ledger.takes.of_film(self.film_id).items()},
-            self.world.fake.charges(),
-        )
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +40,7 @@ async def finished(
     folder = tmp_path_factory.mktemp("interchange")
     async with open_world(servers, module_fake, folder) as world, gateway(world) as http:
         document = film_document(
-            4, output=OUTPUT, transition={"type": "crossfade", "duration": "0.25"}
+            4, output=OUTPUT, quality=QUALITY, transition={"type": "crossfade", "duration": "0.25"}
         )
         document["shots"][1]["dialogue"] = "Who is there?"
         document["shots"][2]["seed"] = 7
@@ -135,10 +58,6 @@ async def editor(finished: Editor) -> AsyncIterator[Editor]:
     await finished.made()
     await finished.clear()
     assert finished.spending() == before
-
-
-def picture(timeline: otio.schema.Timeline) -> otio.schema.Track:
-    return timeline.tracks[0]
 
 
 async def test_an_independent_reader_opens_every_format(editor: Editor, tmp_path: Path) -> None:
@@ -328,24 +247,21 @@ async def test_a_film_that_is_not_made_is_neither_exported_nor_recut(editor: Edi
     assert editor.world.ledger.films.read(unmade).execution == Execution.CANCELLED
 
 
+async def _uploaded(editor: Editor, path: Path, scenes: list[tuple[str, int]]) -> str:
+    """The digest of a clip of one colour after another, each for so many frames."""
+    drawn = [f"color={colour}:s=64x64:r=24,trim=end_frame={n}" for colour, n in scenes]
+    inputs = [argument for source in drawn for argument in ("-f", "lavfi", "-i", source)]
+    await run_ffmpeg([*inputs, "-filter_complex", f"concat=n={len(scenes)}", str(path)], 60)
+    answer = await editor.http.post("/v1/assets", content=await asyncio.to_thread(path.read_bytes))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["digest"])
+
+
 async def test_the_rhythm_of_another_film_is_taken_on(editor: Editor, tmp_path: Path) -> None:
     """A reference of four shots, each longer than the one before it."""
-    reference = tmp_path / "reference.mp4"
-    scenes = zip(("red", "blue", "white", "green"), (10, 12, 16, 22), strict=True)
-    inputs = [
-        argument
-        for colour, frames in scenes
-        for argument in (
-            "-f",
-            "lavfi",
-            "-i",
-            f"color={colour}:s=64x64:r=24,trim=end_frame={frames}",
-        )
-    ]
-    await run_ffmpeg([*inputs, "-filter_complex", "concat=n=4", str(reference)], 60)
-    uploaded = await editor.http.post("/v1/assets", content=reference.read_bytes())
-    assert uploaded.status_code == 201, uploaded.text
-    wish = {"reference": uploaded.json()["digest"], "mapping": "scaled"}
+    scenes = [("red", 10), ("blue", 12), ("white", 16), ("green", 22)]
+    reference = await _uploaded(editor, tmp_path / "reference.mp4", scenes)
+    wish = {"reference": reference, "mapping": "scaled"}
     answer = await editor.http.post(f"{editor.path}/rhythm", json=wish)
     assert answer.status_code == 200, answer.text
     told = answer.json()
@@ -371,7 +287,7 @@ async def test_a_reference_that_nobody_uploaded_is_refused(editor: Editor, refer
 
 async def _reviewed(world: World) -> str:
     """A film of two shots; the first frame of one was rejected, then both were approved."""
-    document = film_document(2, output=OUTPUT, approval={"frames": "required"})
+    document = film_document(2, output=OUTPUT, quality=QUALITY, approval={"frames": "required"})
     film_id = await world.submit(document)
     for shot_id in ("s000", "s001"):
         await world.until_waiting(film_id, shot_id)
@@ -391,7 +307,7 @@ async def _reviewed(world: World) -> str:
 
 
 async def test_approvals_rejections_and_older_takes_go_out_and_come_back(
-    finished: Editor,
+    finished: Editor, tmp_path: Path
 ) -> None:
     """The editor relinks a shot that was replaced to its earlier take: the old film is made."""
     world = finished.world
@@ -402,11 +318,10 @@ async def test_approvals_rejections_and_older_takes_go_out_and_come_back(
     assert [clip.metadata["filmforge"]["approval"] for clip in (first, second)] == ["ada", "ada"]
     assert [marker.comment for marker in first.markers] == ["Too dark"]
     assert not second.markers
-    earlier, other = (clip.media_reference.target_url for clip in (second, first))
-    (taken,) = [t for t in world.ledger.takes.of_film(film_id)["s000"] if t.kind is Kind.VIDEO]
-    assert taken.digest.startswith(digest_prefix(other) or "?")
+    earlier = second.media_reference.target_url
     before = mine.spending()[:2]
-    world.ledger.takes.replace(film_id, "s001", Kind.VIDEO, taken.digest, "ada")
+    red = await _uploaded(finished, tmp_path / "red.mp4", [("red", 24)])
+    world.ledger.takes.replace(film_id, "s001", Kind.VIDEO, red, "ada")
     timeline = await mine.timeline()
     replaced = picture(timeline)[1]
     assert replaced.media_reference.target_url != earlier

@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from filmforge.contracts import film_workflow_id
-from filmforge.domain import Execution, GenerationRequest, Kind
+from filmforge.domain import Asset, Execution, GenerationRequest, Kind, Tags
 from filmforge.errors import CreateAmbiguous
 from filmforge.ledger.posting import Claim
+from filmforge.quality import Check, Checked, Finding, Outcome
 from tests.gateway.api import Api
 
 
@@ -43,9 +44,42 @@ def test_a_retry_carries_its_changes_and_providers(api: Api, film_id: str) -> No
     assert command["who"].startswith("key ")
 
 
-@pytest.mark.parametrize(("call", "body"), [("retry", None), ("retry", {}), ("skip", None)])
+@pytest.mark.parametrize(
+    ("call", "body"), [("retry", None), ("retry", {}), ("skip", None), ("accept", None)]
+)
 def test_a_command_needs_no_body(api: Api, film_id: str, call: str, body: Any) -> None:
     assert post(api, film_id, "s0", call, body).status_code == 202
+
+
+def test_a_shot_or_a_whole_film_is_accepted_by_whoever_calls(api: Api, film_id: str) -> None:
+    assert post(api, film_id, "s0", "accept").json()["message"] == "taken"
+    answer = api.http.post(f"/v1/films/{film_id}/accept")
+    assert (answer.status_code, answer.json()["execution"]) == (202, "running")
+    told = [(command["shot_id"], command["who"][:4]) for command in commands(api, film_id)]
+    assert told == [("s0", "key "), (None, "key ")]
+    assert post(api, film_id, "s1", "accept").status_code == 409
+    assert api.stranger.post(f"/v1/films/{film_id}/accept").status_code == 401
+
+
+def test_a_take_and_the_film_tell_what_was_found_in_them(api: Api, film_id: str) -> None:
+    request = GenerationRequest(
+        kind=Kind.IMAGE, provider="fake", model="image-1", parameters={"prompt": f"of {film_id}"}
+    )
+    picture = Asset(digest=request.key, media_type="image/png", size=1, width=64, height=64)
+    api.ledger.takes.upload(film_id, "s0", request, picture, Tags())
+    api.ledger.takes.replace(film_id, "s0", Kind.IMAGE, picture.digest, "editor")
+    black = Finding(
+        check=Check.BLACK, passed=False, measured=1.0, threshold=0.995, unit="share", words="black"
+    )
+    found = Checked(outcome=Outcome.WARN, words=("black",), findings=(black,))
+    before = api.http.get(f"/v1/films/{film_id}").json()["shots"][0]["takes"][0]
+    assert before["checked"] is None
+    api.ledger.takes.checked(film_id, "s0", Kind.IMAGE, picture.digest, found)
+    api.ledger.films.hold(film_id, picture, found)
+    told = api.http.get(f"/v1/films/{film_id}").json()
+    ((take,), (output,)) = told["shots"][0]["takes"], told["outputs"]
+    assert take["checked"] == output["checked"] == found.model_dump(mode="json")
+    assert (output["kind"], output["checked"]["findings"][0]["threshold"]) == ("assembled", 0.995)
 
 
 @pytest.mark.parametrize("choice", ["look_again", "send_again", "write_off"])

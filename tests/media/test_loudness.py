@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from filmforge.media.listen import SoundReader, sound_samples
-from filmforge.media.loudness import Level, Normalised, Way, integrated_lufs
+from filmforge.media.loudness import Level, Normalised, Way, integrated_lufs, made_louder
 from filmforge.media.loudness import normalise as find_way
 from filmforge.media.meter import measure
 from filmforge.media.mix import Bus
@@ -222,13 +222,6 @@ def test_a_target_out_of_reach_is_come_as_near_to_as_limiting_goes(tmp_path: Pat
     assert facts.before_lufs - 3 < facts.after_lufs < -8.5
 
 
-def pink(sound: Sound) -> Sound:
-    """The sound with 3 dB less an octave, as loud things are."""
-    spectrum = np.fft.rfft(sound, axis=0)
-    spectrum[1:] *= (600 / np.arange(1, len(spectrum)) * len(sound) / RATE)[:, None] ** 0.5
-    return np.fft.irfft(spectrum, len(sound), axis=0).astype(np.float32)
-
-
 def film(seconds: int, shot: int | None = None) -> Sound:
     """Speech of which one second, if any, is another."""
     sound = speech(seconds, level=0.04)
@@ -271,23 +264,18 @@ async def test_a_gain_that_is_too_far_off_is_given_up(tmp_path: Path) -> None:
     assert again.reached
 
 
-@pytest.mark.parametrize("target", ["web", -14])
-def test_what_is_encoded_has_the_loudness_and_no_peak_over_the_most(
-    tmp_path: Path, target: Target
-) -> None:
-    """Pink noise and clicks, whose peaks AAC raises, some of them beside the edges of spans."""
-    sound = pink(speech(21)) + 0.15 * (peaky(21) - speech(21, level=0.05))
-    sound[9 * RATE : 11 * RATE] *= 1.5
+def test_no_peak_passes_the_most_once_it_is_encoded(tmp_path: Path) -> None:
+    """Noise and clicks, whose peaks AAC raises, some of them beside the edges of spans."""
+    sound = peaky(21)
+    sound[9 * RATE : 11 * RATE] *= 3
     score, files = score_of({write(tmp_path / "film.wav", sound): "production"})
-    found = asyncio.run(way_of(score, files, target))
+    found = asyncio.run(way_of(score, files, "web"))
     spans = sound_of(score, files, tmp_path, found.way)
-    raw = b"".join(span.path.read_bytes() for span in spans)
     joined = tmp_path / "film.aac"
-    joined.write_bytes(raw)
-    heard = read(joined)
-    assert found.reached
-    assert lufs(heard) == pytest.approx(found.target_lufs, abs=0.5)
-    assert peak_dbtp(heard) <= -1
+    joined.write_bytes(b"".join(span.path.read_bytes() for span in spans))
+    assert peak_dbtp(read(joined)) <= -1
+    rough = made_louder(sound, Way(gain_db=found.way.gain_db))
+    assert peak_dbtp(rough) > 5
 
 
 async def test_any_file_can_be_normalised_and_the_same_bytes_come_of_it(

@@ -155,7 +155,7 @@ def test_files_that_are_not_there_or_not_pem_are_named(
         file.write_bytes(content)
     with pytest.raises(BadInput) as refused:
         own_identity(_files(issued))
-    assert refused.value.field == f"signing.{field}"
+    assert refused.value.field == f"FILMFORGE_PROVENANCE_{field.upper()}"
     assert str(file) in refused.value.problem
 
 

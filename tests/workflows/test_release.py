@@ -11,12 +11,15 @@ import pytest
 import pytest_asyncio
 
 from filmforge.domain import Execution, Kind, Stage
+from filmforge.embedded import Servers
+from filmforge.errors import BadInput
 from filmforge.media.captionfile import read_captions
 from filmforge.media.probe import MediaFacts, probe
 from filmforge.media.voiced import Span, speech_spans
 from filmforge.provenance.credentials import Credentials, State
 from filmforge.provenance.read import read
-from tests.world import World, film_document
+from tests.fake_process import FakeServer
+from tests.world import World, film_document, open_world
 
 PREVIEW = {"image": "preview:storyboard", "video": "preview:camera", "audio": "preview:voice"}
 FPS = Fraction(12)
@@ -95,7 +98,7 @@ async def test_the_film_is_signed_and_names_the_model_of_each_clip_and_voice(
     ]
 
 
-async def test_the_film_as_it_was_joined_is_never_an_output(world: World, film_id: str) -> None:
+async def test_the_film_as_it_was_joined_is_never_given_out(world: World, film_id: str) -> None:
     films = [o for o in world.ledger.films.given(film_id) if o.media_type == "video/mp4"]
     assert [film.kind for film in films] == ["film"]
     told = {event.data["digest"] for event in world.events(film_id, "film.output")}
@@ -244,3 +247,12 @@ async def test_a_delivery_that_cannot_be_made_loses_neither_the_film_nor_the_oth
     (told,) = world.events(film_id, "film.undelivered")
     assert told.data["kind"] == "poster-frame10000"
     assert "10000" in str(told.data["message"]).replace(",", "")
+
+
+async def test_a_certificate_that_cannot_sign_is_told_before_any_film_is_made(
+    servers: Servers, shared_fake: FakeServer, tmp_path: Path
+) -> None:
+    nowhere = {"provenance_certificate": tmp_path / "unfit.pem", "provenance_key": tmp_path / "key"}
+    with pytest.raises(BadInput, match="PROVENANCE_CERTIFICATE: "):
+        async with open_world(servers, shared_fake, tmp_path, **nowhere):
+            pytest.fail("a worker has started")

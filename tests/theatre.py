@@ -1,11 +1,11 @@
-"""Rushes: the clips that benchmarks of the cut are made of, and the film they belong to."""
+"""A theatre: the CPU steps of one worker over a real ledger and store, and clips to try them on."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from activities.finish import Finish
 from activities.workshop import few_at_once
 from filmforge.contracts import Assembled, AssembleOrder, ConformOrder
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags, read_film
-from filmforge.embedded import start_servers
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.migrate import migrate
 from filmforge.media.ffmpeg import run_ffmpeg
@@ -25,9 +24,13 @@ from filmforge.settings import Settings
 from filmforge.shelf import Shelf
 from filmforge.store import AssetStore
 
+_numbers = itertools.count(1)
+
 
 class Rushes:
-    """Clips by number, all different, each rendered once."""
+    """Clips by number, all different, each rendered once; `sound` is heard in all of them."""
+
+    sound = ""
 
     def __init__(self, folder: Path, size: str, fps: int, seconds: int) -> None:
         self.folder, self.size, self.fps, self.seconds = folder, size, fps, seconds
@@ -40,7 +43,9 @@ class Rushes:
         long = f"d={self.seconds}"
         picture = f"testsrc2=s={self.size}:r={self.fps}:{long},hue=h={7 * number}"
         noise = f"anoisesrc={long}:r=48000:a=0.15:seed={number}:c=pink"
-        voice = f"{noise},aformat=channel_layouts=stereo,tremolo=f={1 + number % 5}:d=0.9"
+        voice = (
+            self.sound or f"{noise},aformat=channel_layouts=stereo,tremolo=f={1 + number % 5}:d=0.9"
+        )
         await run_ffmpeg(
             [
                 *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", voice),
@@ -65,7 +70,7 @@ class Theatre:
     async def film(self, rushes: Rushes, count: int, **said: Any) -> str:
         """Keep a film whose shots all have their clips; returns its id."""
         document = {
-            "film_id": f"film-{len(list(self.folder.glob('*.film')))}",
+            "film_id": f"film-{next(_numbers)}",
             "output": {
                 "width": int(rushes.size.partition("x")[0]),
                 "height": int(rushes.size.partition("x")[2]),
@@ -78,7 +83,6 @@ class Theatre:
             **said,
         }
         film_id = self.ledger.films.create(read_film(document), Decimal(10))[0].film_id
-        (self.folder / f"{film_id}.film").touch()
         for number in range(count):
             await self.show(film_id, f"s{number:04d}", await rushes.clip(number))
         return film_id
@@ -107,8 +111,11 @@ class Theatre:
         orders = [
             ConformOrder(film_id=film_id, shot_id=f"s{n:04d}") for n in range(first, first + count)
         ]
-        work = [ActivityEnvironment().run(self.finish.conform, order) for order in orders]
+        work = [self._conform(order) for order in orders]
         await few_at_once(work, os.cpu_count() or 1)
+
+    async def _conform(self, order: ConformOrder) -> None:
+        await ActivityEnvironment().run(self.finish.conform, order)
 
     async def assemble(self, film_id: str) -> Assembled:
         """Assemble the film."""
@@ -117,25 +124,13 @@ class Theatre:
 
 @asynccontextmanager
 async def theatre(folder: Path) -> AsyncIterator[Theatre]:
-    """A theatre on servers of its own."""
-    async with start_servers(folder / "state", Settings(), temporal=False) as servers:
-        os.environ.update(servers.environment)
-        settings = Settings(database_url=SecretStr(f"sqlite:///{folder / 'ledger.db'}"))
-        url = settings.database_url.get_secret_value()
-        await asyncio.to_thread(migrate, url)
-        ledger = open_ledger(url)
-        shelf = Shelf(folder / "shelf", settings.cut_cache_bytes)
-        store = AssetStore(settings.s3_bucket, settings.s3_endpoint, shelf)
-        try:
-            yield Theatre(folder, ledger, store)
-        finally:
-            ledger.close()
-
-
-def pieces_of(theatre: Theatre, film_id: str) -> list[str]:
-    """The digests of a film's pieces, in order."""
-    records = theatre.ledger.shots.of_film(film_id)
-    return [record.conformed_digest or "" for record in records]
-
-
-FPS = Fraction(24)
+    """A theatre on the servers that the environment names."""
+    settings = Settings(database_url=SecretStr(f"sqlite:///{folder / 'ledger.db'}"))
+    url = settings.database_url.get_secret_value()
+    await asyncio.to_thread(migrate, url)
+    ledger = open_ledger(url)
+    shelf = Shelf(folder / "shelf", settings.cut_cache_bytes)
+    try:
+        yield Theatre(folder, ledger, AssetStore(settings.s3_bucket, settings.s3_endpoint, shelf))
+    finally:
+        ledger.close()

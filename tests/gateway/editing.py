@@ -1,0 +1,96 @@
+"""What an editor does with a finished film, over HTTP."""
+
+import asyncio
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import opentimelineio as otio
+
+from filmforge.domain import Execution
+from filmforge.ledger.films import FilmRecord
+from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.media.probe import probe
+from tests.world import World
+
+FPS = 24
+OUTPUT = {"width": 64, "height": 64, "fps": FPS}
+# Less than a second of sound has no loudness to speak of, and a colour does not move.
+QUALITY = {"loudness": "warn", "peak": "warn", "frozen": "off", "silent": "off"}
+
+
+class Editor:
+    """One finished film, and the API that an editor reaches it by."""
+
+    def __init__(self, world: World, http: httpx.AsyncClient, film_id: str, folder: Path) -> None:
+        self.world, self.http, self.film_id, self.folder = world, http, film_id, folder
+        self.path = f"/v1/films/{film_id}"
+
+    async def export(self, format_: str = "otio") -> bytes:
+        answer = await self.http.get(f"{self.path}/timeline", params={"format": format_})
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    async def timeline(self) -> otio.schema.Timeline:
+        return otio.adapters.read_from_string((await self.export()).decode(), "otio_json")
+
+    async def recut(self, body: bytes | str, **params: Any) -> httpx.Response:
+        return await self.http.post(f"{self.path}/recut", content=body, params=params)
+
+    async def cut(self, timeline: otio.schema.Timeline) -> dict[str, Any]:
+        """Import an edited timeline and wait for the film."""
+        answer = await self.recut(timeline.to_json_string())
+        assert answer.status_code == 202, answer.text
+        await self.made()
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def made(self) -> None:
+        ended = (Execution.SUCCEEDED, Execution.NEEDS_ATTENTION)
+        await self.world.until(lambda: self.record.execution in ended)
+        assert self.record.execution is Execution.SUCCEEDED, self.record.reason
+        await self.world.until_closed(self.film_id)
+
+    async def clear(self) -> None:
+        assert (await self.http.delete(f"{self.path}/recut")).status_code == 202
+        await self.made()
+
+    @property
+    def record(self) -> FilmRecord:
+        return self.world.ledger.films.read(self.film_id)
+
+    async def film(self) -> Path:
+        """The film that is delivered now."""
+        (digest,) = [
+            d for kind, d, _ in self.world.ledger.films.outputs(self.film_id) if kind == "film"
+        ]
+        file = self.folder / digest
+        await self.world.parts.store.fetch(digest, file)
+        return file
+
+    async def frames(self) -> int:
+        """How many frames it has."""
+        facts = await asyncio.to_thread(probe, await self.film())
+        assert facts.duration_s
+        return round(Fraction(facts.duration_s) * FPS)
+
+    async def picture(self) -> str:
+        """A sum over every picture of it."""
+        sums = self.folder / "sums"
+        await run_ffmpeg(["-i", str(await self.film()), "-map", "0:v", "-f", "md5", str(sums)], 60)
+        return sums.read_text()
+
+    def spending(self) -> tuple[Any, ...]:
+        """Everything that would change if anything were asked for or paid."""
+        ledger = self.world.ledger
+        return (
+            ledger.budget(self.film_id),
+            len(self.world.jobs()),
+            {shot: len(takes) for shot, takes in ledger.takes.of_film(self.film_id).items()},
+            self.world.fake.charges(),
+        )
+
+
+def picture(timeline: otio.schema.Timeline) -> otio.schema.Track:
+    return timeline.tracks[0]
