@@ -147,7 +147,7 @@ class Books:
         if wish is None:
             return Recorded()
         if wish.shot_id is None:
-            self._ledger.films.accept(film_id, wish.who)
+            self._ledger.holds.accept(film_id, wish.who)
             return Recorded()
         before = self._ledger.shots.read(film_id, wish.shot_id)
         match wish:

@@ -51,7 +51,7 @@ class Check:
         async with heartbeats():
             checked = await self._film(order)
             film = (await asyncio.to_thread(self._ledger.assets.read, order.digest)).asset
-            await asyncio.to_thread(self._ledger.films.hold, order.film_id, film, checked)
+            await asyncio.to_thread(self._ledger.holds.hold, order.film_id, film, checked)
             return Verdict(outcome=checked.outcome, words=checked.words)
 
     async def shot(self, record: ShotRecord, brief: Brief) -> Conformed:

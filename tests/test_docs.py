@@ -111,7 +111,8 @@ def _registry(models_file: Path | None = None) -> Registry:
     keys = {
         name: key
         for name in Settings.model_fields
-        if name.endswith(("_key", "_token", "_secret")) and name != "signing_key"
+        if name.endswith(("_key", "_token", "_secret"))
+        and name not in ("signing_key", "provenance_key")
     }
     return build_registry(Settings(models_file=models_file, **keys), nothing)
 

@@ -8,7 +8,7 @@ from filmforge.cut.cards import card_recipe, cards_of
 from filmforge.cut.layout import frames_of
 from filmforge.cut.room import shown
 from filmforge.direction import directed
-from filmforge.domain import Brief, Kind, Take
+from filmforge.domain import Brief, Kind, Review, Take
 from filmforge.interchange.library import Library, Paid
 from filmforge.interchange.recut import Recut
 from filmforge.ledger import Ledger
@@ -16,12 +16,12 @@ from filmforge.ledger.shots import ShotRecord
 
 
 def holdings(ledger: Ledger, film_id: str, recut: Recut | None = None) -> Library:
-    """Every take of every shot that is not left out, the cards, and the sounds.
+    """Every take of every shot, the cards, and the sounds.
 
     A sound that a person uploaded is the film's as soon as its `recut` names it.
     """
     brief = ledger.films.read(film_id).brief
-    records = shown(ledger.shots.of_film(film_id))
+    records = ledger.shots.of_film(film_id)
     every = ledger.takes.of_film(film_id)
     mine = {record.shot.shot_id: every.get(record.shot.shot_id, []) for record in records}
     voices = [t.digest for takes in mine.values() for t in takes if t.kind is Kind.AUDIO]
@@ -71,7 +71,7 @@ class _Shelf:
                 # The film's own cut holds a clip's last picture up to the length that was asked.
                 mine = take.digest == record.video_digest or not frames
                 self._put(take.digest, shot.shot_id, max(frames, asked if mine else 0))
-        if record.video_digest:
+        if record.video_digest and record.review != Review.OMITTED:
             self.current[shot.shot_id] = record.video_digest
 
     def add_cards(self, ledger: Ledger, brief: Brief) -> None:

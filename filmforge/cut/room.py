@@ -51,11 +51,12 @@ class CuttingRoom:
         BadInput for a shot without a clip and for what a recut cannot show.
         """
         film = self._ledger.films.read(film_id)
-        rushes = self._rushes(film)
         if recut is None and film.recut:
             recut = Recut.model_validate(film.recut)
-        if recut is not None:
-            return self._recut(film, rushes, recut)
+        records = self._ledger.shots.of_film(film_id)
+        if recut is not None:  # it says itself what is left out
+            return self._recut(film, self._rushes(film, records), recut)
+        rushes = self._rushes(film, shown(records))
         kept = [each.shot for each in rushes.values()]
         slots = lay_out_film(kept, film.brief)
         picked = [
@@ -98,11 +99,11 @@ class CuttingRoom:
         sounds = placed(sound, scenes, slots, lengths, fps)
         return heard_with(stretches, fps, round(LEAD_S * fps), sounds)
 
-    def _rushes(self, film: FilmRecord) -> dict[str, Rushes]:
-        """What there is of every shot that may be shown, cards among them, in order."""
+    def _rushes(self, film: FilmRecord, records: Sequence[ShotRecord]) -> dict[str, Rushes]:
+        """What there is of these shots and of the film's cards, in order."""
         takes = self._ledger.takes.of_film(film.film_id)
         found = {}
-        for record in shown(self._ledger.shots.of_film(film.film_id)):
+        for record in records:
             mine = takes.get(record.shot.shot_id, [])
             shot = directed(record.shot, record.direction)
             found[shot.shot_id] = Rushes(shot, _used(record, mine), {t.digest: t for t in mine})

@@ -14,6 +14,7 @@ from filmforge.ledger.database import Database
 from filmforge.ledger.events import Events
 from filmforge.ledger.films import Films
 from filmforge.ledger.gates import Gates, record_audit
+from filmforge.ledger.holds import Holds
 from filmforge.ledger.journal import Journal
 from filmforge.ledger.makings import Makings
 from filmforge.ledger.measurements import Measurements
@@ -39,6 +40,7 @@ class Ledger:
     callbacks: Callbacks
     makings: Makings
     measurements: Measurements
+    holds: Holds
 
     def budget(self, film_id: str) -> Budget:
         """The four figures of a film. Raises NotFound."""
@@ -97,4 +99,5 @@ def open_ledger(url: str) -> Ledger:
         callbacks=Callbacks(db),
         makings=Makings(db),
         measurements=Measurements(db),
+        holds=Holds(db),
     )

@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.domain import (
-    Asset,
     Brief,
     Direction,
     Execution,
@@ -28,14 +27,15 @@ from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.gates import record_audit
+from filmforge.ledger.holds import let_out
 from filmforge.ledger.tables import films, outputs, shots
-from filmforge.quality import Checked, Outcome
+from filmforge.quality import Checked
 from filmforge.transition import CUT
 
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
 _OVER = (*ENDED, Execution.CANCELLING)
-# The kinds of output that are the film itself: released, and assembled but not released yet.
-FILM, HELD = "film", "assembled"
+# The kind of output that is the film itself.
+FILM = "film"
 
 # Fields that came later: without them a film is the one that was submitted before they existed.
 _USUAL = Brief().model_dump(
@@ -241,51 +241,11 @@ class Films:
                 "at": now(),
             }
             if kind == FILM:
-                values |= _findings_of_held(tx, film_id)
+                values |= let_out(tx, film_id)
             if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
                 tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
             if digest != known:
                 record_event(tx, film_id, "film.output", kind=kind, digest=digest)
-
-    def hold(self, film_id: str, film: Asset, checked: Checked) -> None:
-        """Record the film as it was assembled and what was found in it, until it is released."""
-        with self._db.write() as tx:
-            _must_film(tx, film_id)
-            values = {
-                "digest": film.digest,
-                "media_type": film.media_type,
-                "checked": checked.model_dump(mode="json"),
-                "at": now(),
-            }
-            if not tx.execute(update(outputs).where(*_held(film_id)).values(**values)).rowcount:
-                tx.execute(insert(outputs).values(film_id=film_id, kind=HELD, **values))
-            if checked.outcome is not Outcome.OK:
-                record_event(
-                    tx,
-                    film_id,
-                    "film.found_wanting",
-                    digest=film.digest,
-                    outcome=checked.outcome,
-                    words=[*checked.words],
-                )
-
-    def accept(self, film_id: str, who: str) -> None:
-        """Let the film that is held out as it is. Raises Conflict when none is."""
-        with self._db.write() as tx:
-            film = _must_film(tx, film_id)
-            digest = tx.execute(select(outputs.c.digest).where(*_held(film_id))).scalar()
-            if digest is None:
-                raise Conflict(f"the film {film_id} is not held back: there is nothing to accept")
-            accepted = sorted({*(film.accepted or ()), digest})
-            tx.execute(update(films).where(films.c.film_id == film_id).values(accepted=accepted))
-            record_audit(tx, film_id, None, who, "accept", digest=digest)
-
-    def findings(self, film_id: str) -> dict[str, Checked]:
-        """What was found in the files the film was made into, by their kind."""
-        mine = (outputs.c.film_id == film_id, outputs.c.checked.is_not(None))
-        with self._db.read() as tx:
-            rows = tx.execute(select(outputs.c.kind, outputs.c.checked).where(*mine)).all()
-        return {row.kind: Checked.model_validate(row.checked) for row in rows}
 
     def undelivered(self, film_id: str, kind: str, error: FilmError) -> None:
         """Record why a file that the film was to be made into can't be made."""
@@ -312,18 +272,6 @@ class Films:
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
         """(kind, digest, media type) of every file the film was made into, the film first."""
         return [(each.kind, each.digest, each.media_type) for each in self.given(film_id)]
-
-
-def _held(film_id: str) -> tuple[ColumnElement[bool], ...]:
-    return outputs.c.film_id == film_id, outputs.c.kind == HELD
-
-
-def _findings_of_held(tx: Connection, film_id: str) -> dict[str, Any]:
-    """The film that was held is released: what was found in it stands on what people are given."""
-    checked = tx.execute(select(outputs.c.checked).where(*_held(film_id))).scalar()
-    tx.execute(delete(outputs).where(*_held(film_id)))
-    # A worker that was killed after it released the film finds nothing held any more.
-    return {"checked": checked} if checked else {}
 
 
 def _event_type(execution: Execution, reason: str | None, before: str | None) -> str:

@@ -75,7 +75,7 @@ def test_a_take_and_the_film_tell_what_was_found_in_them(api: Api, film_id: str)
     before = api.http.get(f"/v1/films/{film_id}").json()["shots"][0]["takes"][0]
     assert before["checked"] is None
     api.ledger.takes.checked(film_id, "s0", Kind.IMAGE, picture.digest, found)
-    api.ledger.films.hold(film_id, picture, found)
+    api.ledger.holds.hold(film_id, picture, found)
     told = api.http.get(f"/v1/films/{film_id}").json()
     ((take,), (output,)) = told["shots"][0]["takes"], told["outputs"]
     assert take["checked"] == output["checked"] == found.model_dump(mode="json")

@@ -7,7 +7,8 @@ import pytest
 from filmforge.domain import Kind, Review, Tags
 from filmforge.errors import Conflict
 from filmforge.ledger import Ledger
-from filmforge.ledger.films import FILM, HELD
+from filmforge.ledger.films import FILM
+from filmforge.ledger.holds import HELD
 from filmforge.quality import Check, Checked, Finding, Outcome
 from tests.ledger.conftest import add_film, asset, claim, digest, job, request
 
@@ -25,6 +26,10 @@ def add_take(ledger: Ledger, text: str = "picture") -> str:
     ledger.journal.accept(ask.key, job(), "submit")
     posting = ledger.journal.succeed(ask.key, asset(text), Tags(), Decimal("0.01"))
     return ledger.takes.link("attic", "s0", posting, None).digest
+
+
+def found(ledger: Ledger) -> dict[str, Checked | None]:
+    return {output.kind: output.checked for output in ledger.films.given("attic")}
 
 
 def test_what_was_measured_is_found_by_the_digest_and_the_edition(ledger: Ledger) -> None:
@@ -70,20 +75,20 @@ def test_what_was_found_in_the_film_stands_on_it_once_it_is_released(ledger: Led
     add_film(ledger)
     add_take(ledger)
     film = asset("picture")
-    ledger.films.hold("attic", film, WANTING)
+    ledger.holds.hold("attic", film, WANTING)
     assert ledger.films.outputs("attic") == [(HELD, film.digest, film.media_type)]
-    assert ledger.films.findings("attic") == {HELD: WANTING}
+    assert found(ledger) == {HELD: WANTING}
     for _ in range(2):  # a worker that is killed between the two does it again
         ledger.films.deliver("attic", FILM, film.digest, film.media_type)
-    assert ledger.films.findings("attic") == {FILM: WANTING}
+    assert found(ledger) == {FILM: WANTING}
 
 
 def test_a_person_accepts_the_film_that_is_held_and_no_other(ledger: Ledger) -> None:
     add_film(ledger)
     add_take(ledger)
     with pytest.raises(Conflict, match="not held back"):
-        ledger.films.accept("attic", "producer")
-    ledger.films.hold("attic", asset("picture"), WANTING)
+        ledger.holds.accept("attic", "producer")
+    ledger.holds.hold("attic", asset("picture"), WANTING)
     for _ in range(2):
-        ledger.films.accept("attic", "producer")
+        ledger.holds.accept("attic", "producer")
     assert ledger.films.read("attic").accepted == (asset("picture").digest,)

@@ -8,7 +8,7 @@ from typing import Any
 from filmforge.contracts import Accept, Replace, Retry, SetBudget
 from filmforge.domain import Execution, Kind, Stage, Take
 from filmforge.media.ffmpeg import run_ffmpeg
-from filmforge.quality import Check, Finding, Outcome
+from filmforge.quality import Check, Checked, Finding, Outcome
 from tests.workflows.test_attention import uploaded
 from tests.world import World, film_document, own_size
 
@@ -32,6 +32,15 @@ def one_shot(**changes: Any) -> dict[str, Any]:
 
 def outcome(take: Take) -> Outcome | None:
     return take.checked.outcome if take.checked else None
+
+
+def found(world: World, film_id: str) -> dict[str, Checked | None]:
+    return {output.kind: output.checked for output in world.ledger.films.given(film_id)}
+
+
+def of_the_film(world: World, film_id: str) -> Outcome | None:
+    checked = found(world, film_id)["film"]
+    return checked.outcome if checked else None
 
 
 def black_of(take: Take) -> Finding:
@@ -104,7 +113,7 @@ async def test_without_retakes_a_black_clip_waits_until_a_person_accepts_it(worl
     assert accepted.direction.accepted == (accepted.video_digest,)
     takes = world.ledger.takes.of_shot(film_id, shot_id)
     assert [outcome(take) for take in takes] == [Outcome.OK, Outcome.WARN]
-    assert world.ledger.films.findings(film_id)["film"].outcome is Outcome.OK
+    assert of_the_film(world, film_id) is Outcome.OK
     assert ("editor", "accept") in {(e.who, e.action) for e in world.ledger.gates.trail(film_id)}
 
 
@@ -137,7 +146,7 @@ async def test_a_retake_that_the_budget_is_too_small_for_parks_its_shot(world: W
     film_id = await world.submit(one_shot(quality={"retakes": 1}, budget_usd="0.015"))
     await world.until_waiting(film_id, "s000", "budget_exceeded")
     budget = world.ledger.budget(film_id)
-    assert (budget.spent, budget.reserved) == (FRAME_USD + CLIP_USD, 0)
+    assert (budget.spent, budget.reserved) == (FRAME_USD + CLIP_USD, Decimal(0))
     await world.command(film_id, SetBudget(limit_usd=Decimal(1), who="producer"))
     assert (await world.finish(film_id)).done == 1
     assert world.ledger.budget(film_id).spent == FRAME_USD + 2 * CLIP_USD
@@ -200,16 +209,17 @@ async def test_a_film_that_is_not_as_its_policy_asks_is_held_until_a_person_acce
     await world.until(lambda: world.ledger.films.read(film_id).reason == "quality")
     assert world.ledger.films.read(film_id).execution == Execution.NEEDS_ATTENTION
     ((kind, held, _),) = world.ledger.films.outputs(film_id)
-    found = world.ledger.films.findings(film_id)[kind]
-    assert (kind, found.outcome) == ("assembled", Outcome.ATTENTION)
-    assert any("repeats" in words for words in found.words)
+    checked = found(world, film_id)[kind]
+    assert checked
+    assert (kind, checked.outcome) == ("assembled", Outcome.ATTENTION)
+    assert any("repeats" in words for words in checked.words)
     assert len(world.events(film_id, "film.found_wanting")) == 1
     answer = await world.command(film_id, Accept(shot_id="s000", who="editor"))
     assert answer.outcome == "not_waiting"
     assert (await world.command(film_id, Accept(who="producer"))).outcome == "accepted"
     assert (await world.finish(film_id)).done == 1
-    assert world.ledger.films.findings(film_id)["film"].outcome is Outcome.WARN
-    assert "assembled" not in world.ledger.films.findings(film_id)
+    assert of_the_film(world, film_id) is Outcome.WARN
+    assert "assembled" not in found(world, film_id)
     assert world.ledger.films.read(film_id).accepted == (held,)
     ((*_, entry),) = (world.ledger.gates.trail(film_id),)
     assert (entry.who, entry.action, entry.detail) == ("producer", "accept", {"digest": held})
