@@ -83,9 +83,8 @@ class Check:
         findings = take_findings(await self._measures(digest), expected, policy)
         if kind is Kind.IMAGE:
             findings = tuple(each for each in findings if each.check in OF_FRAMES)
-        # The one that is asked for again already counts only once: this may be a second attempt.
-        earlier = [each for each in record.direction.remade.get(kind, ()) if each != digest]
-        verdict = judge(findings, policy, retakes_made=len(earlier))
+        remade = record.direction.remade.get(kind, ())
+        verdict = judge(findings, policy, retakes_made=len(remade))
         if kind is Kind.IMAGE or kind in _excused(record):
             verdict = verdict.excused()
         checked = Checked(outcome=verdict.outcome, words=verdict.words, findings=findings)

@@ -19,7 +19,7 @@ from activities.mixing import Heard, Mixing
 from activities.presence import heartbeats
 from activities.sound_spans import SoundSpans
 from activities.telling import telling
-from activities.workshop import Workshop, few_at_once
+from activities.workshop import CORES, Workshop, few_at_once
 from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
 from filmforge.cut.cards import cards_of, with_cards
 from filmforge.cut.layout import Slot
@@ -118,7 +118,8 @@ class Finish:
                 self._drawing.part(each, slots, pieces, brief.output, brief.subtitles)
                 for each in reel
                 if not isinstance(each, Copied)
-            ]
+            ],
+            CORES,
         )
         score = score_of(timeline, pieces, _ducking(brief.sound))
         heard = await self._mixing.soundtrack(film_id, score, brief.sound, part(progress, 1, 3))

@@ -1,14 +1,13 @@
 """Sound spans: the stretches of a film's sound, each measured and encoded once for all films."""
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
-from activities.workshop import MadeFile, Workshop, few_at_once
+from activities.workshop import CORES, MadeFile, Workshop, few_at_once
 from filmforge.domain import GenerationRequest, Ingredient, Kind
 from filmforge.ledger import Ledger
 from filmforge.media.aac import SpanSpec, encode_span, span_spec
@@ -160,4 +159,4 @@ async def _counted(work: Sequence[Coroutine[Any, Any, R]], progress: Progress | 
             progress(done / len(work))
         return result
 
-    return await few_at_once([one(each) for each in work], os.cpu_count() or 1)
+    return await few_at_once([one(each) for each in work], CORES)

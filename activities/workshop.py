@@ -1,6 +1,7 @@
 """The workshop: what a recipe says is made once, and found again ever after."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ class MadeFile(NamedTuple):
 MakeFiles = Callable[[Path, Sequence[Path]], Awaitable[Sequence[MadeFile]]]
 
 AT_ONCE = 8
+# What keeps a core busy by itself is done so often at once.
+CORES = os.cpu_count() or 1
 
 
 class Workshop:

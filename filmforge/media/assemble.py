@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import av
+from av.stream import Discard
 from av.video.stream import VideoStream
 from pydantic import Field
 
@@ -134,6 +135,8 @@ def _copied(run: Run, stream: VideoStream) -> Iterator[AnyPacket]:
             raise BadMedia(f"{run.path.name} was encoded in another way: conform it again")
         if source.frames != run.frames:
             raise BadMedia(f"{run.path.name} has {source.frames} frames, not {run.frames}")
+        for other in media.streams:
+            other.discard = Discard.default if other is source else Discard.all
         packets = (packet for packet in media.demux(source) if packet.size)
         for position, packet in enumerate(islice(packets, run.stop)):
             if position == run.start and not packet.is_keyframe:

@@ -142,9 +142,9 @@ def _exact(media: InputContainer, stream: AudioStream, offset: int) -> Blocks:
     for frame in media.decode(stream):
         begins = place if frame.pts is None else frame.pts - first
         yield from _silence(begins - place)
-        block = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)[max(0, place - begins) :]
+        block = frame.to_ndarray().reshape(-1, stream.channels)[max(0, place - begins) :]
         place = max(place, begins + frame.samples)
-        yield np.broadcast_to(block.astype(np.float32) * scale, (len(block), 2))
+        yield _on_both(block.astype(np.float32) * scale)
 
 
 def _resampled(media: InputContainer, stream: AudioStream) -> Blocks:
@@ -171,8 +171,11 @@ def _converted(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Blo
         raise BadMedia("the file's sound changes its format half-way") from None
     for each in made:
         if each is not None:  # what a resampler with nothing to do gives back at the end
-            block = each.to_ndarray().reshape(-1, each.layout.nb_channels)
-            yield np.broadcast_to(block, (len(block), 2))
+            yield _on_both(each.to_ndarray().reshape(-1, each.layout.nb_channels))
+
+
+def _on_both(block: Samples) -> Samples:
+    return block if block.shape[1] == 2 else np.broadcast_to(block, (len(block), 2))
 
 
 def _silence(samples: int) -> Blocks:

@@ -17,12 +17,13 @@ from filmforge.media.aac import ENCODER, encode_blocks
 from filmforge.media.aside import Pause
 from filmforge.media.envelope import Envelope, amplitude
 from filmforge.media.limiter import limiting_gains
-from filmforge.media.listen import BLOCK, Samples, SoundReader
+from filmforge.media.listen import BLOCK, Samples
 from filmforge.media.loudness import Level, Way, level_of, made_louder
 from filmforge.media.meter import STEP
 from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
 from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
+from filmforge.media.sniff import open_media
 from filmforge.media.wav import wav_writer
 
 MAX_TRUE_PEAK_DBTP = -1.0
@@ -131,7 +132,7 @@ def encode_mixed(
         heard = made_louder(sound, way)[span.unheard : span.unheard + span.heard]
         encode_blocks(_blocks(heard), span.skipped, span.frames, path)
         pause()
-        level = delivered_level(path)
+        level = _decoded_level(path)
         over = (level.true_peak_dbtp or 0.0) - MAX_TRUE_PEAK_DBTP
         if over <= 0 or way.ceiling_dbtp is None:
             break
@@ -139,10 +140,10 @@ def encode_mixed(
     return level
 
 
-def delivered_level(path: Path) -> Level:
-    """The level of a file from its beginning on. Raises BadMedia."""
-    with SoundReader(path) as reader:
-        sound = np.concatenate([*reader.blocks(), np.zeros((0, 2), np.float32)])
+def _decoded_level(path: Path) -> Level:
+    with open_media(path) as media:
+        planes = [frame.to_ndarray() for frame in media.decode(audio=0)]
+    sound = np.ascontiguousarray(np.concatenate(planes, axis=1).T)
     return level_of(sound, 0, len(sound) // STEP * STEP)
 
 
