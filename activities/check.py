@@ -9,11 +9,12 @@ from temporalio import activity
 
 from activities.boundary import film_errors
 from activities.presence import heartbeats
+from filmforge.brief import Brief
 from filmforge.contracts import Conformed, MasterOrder
 from filmforge.cut.expected import expected_of_film, expected_of_take
 from filmforge.cut.room import CuttingRoom
 from filmforge.direction import directed
-from filmforge.domain import Brief, Kind, Shot
+from filmforge.domain import Kind, Shot
 from filmforge.ledger import Ledger
 from filmforge.ledger.shots import ShotRecord
 from filmforge.media.findings import film_findings, take_findings

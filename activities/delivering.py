@@ -12,10 +12,11 @@ from activities.dossier import Dossier
 from activities.outlet import Outlet, can_be_signed
 from activities.presence import heartbeats
 from activities.workshop import MadeFile, Workshop
+from filmforge.brief import Brief
 from filmforge.contracts import DeliveryOrder
 from filmforge.cut.room import CuttingRoom
 from filmforge.delivery import Delivery, FilmFacts
-from filmforge.domain import Asset, Brief, GenerationRequest, Ingredient
+from filmforge.domain import Asset, GenerationRequest, Ingredient
 from filmforge.errors import FilmError
 from filmforge.ledger import Ledger
 from filmforge.media.deliver import deliver

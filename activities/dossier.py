@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from opentimelineio.schema import Timeline
 
+from filmforge.brief import Brief
 from filmforge.cut.shown import Seen, shots_seen
 from filmforge.cut.timeline import DIALOGUE
 from filmforge.cut.tracks import digest_of, named
 from filmforge.delivery import FilmFacts, Slate
 from filmforge.direction import directed
-from filmforge.domain import Brief, Kind, Shot, Take
+from filmforge.domain import Kind, Shot, Take
 from filmforge.ledger import Ledger
 from filmforge.ledger.gates import Gate
 from filmforge.ledger.shots import ShotRecord

@@ -8,12 +8,13 @@ from pydantic import JsonValue
 
 from activities.marks import Marks
 from activities.workshop import Workshop
+from filmforge.brief import Output
 from filmforge.cut.cards import card_recipe
 from filmforge.cut.layout import Slot, frames_of
 from filmforge.cut.lettering import Lettered
 from filmforge.cut.reel import Passage
 from filmforge.cut.timeline import COLOUR
-from filmforge.domain import Asset, GenerationRequest, Ingredient, Output
+from filmforge.domain import Asset, GenerationRequest, Ingredient
 from filmforge.look import Look
 from filmforge.media.burn import BurnSpec, burn_in
 from filmforge.media.cards import draw_card, draw_plate

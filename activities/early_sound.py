@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from activities.sound_spans import SoundSpans, copied_span
+from filmforge.brief import Brief
 from filmforge.cut.cards import with_cards
 from filmforge.cut.room import lay_out_film, shown
 from filmforge.cut.scoring import own_sounds
 from filmforge.direction import directed
-from filmforge.domain import Brief
 from filmforge.ledger import Ledger
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord

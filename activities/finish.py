@@ -20,6 +20,7 @@ from activities.presence import heartbeats
 from activities.sound_spans import SoundSpans
 from activities.telling import telling
 from activities.workshop import CORES, Workshop, few_at_once
+from filmforge.brief import Brief
 from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
 from filmforge.cut.cards import cards_of, with_cards
 from filmforge.cut.layout import Slot
@@ -29,7 +30,7 @@ from filmforge.cut.room import CuttingRoom, lay_out_film, shown
 from filmforge.cut.scoring import score_of
 from filmforge.cut.timeline import brief_of, scenes_of, slots_of, sources_of
 from filmforge.direction import directed
-from filmforge.domain import Brief, GenerationRequest, Ingredient
+from filmforge.domain import GenerationRequest, Ingredient
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
 from filmforge.look import Look
@@ -169,7 +170,7 @@ def look_of(brief: Brief, scene_id: str | None) -> Look:
 
 
 def _runs(reel: Sequence[Part], slots: Sequence[Slot], sources: Sequence[Path]) -> list[Run]:
-    """What is copied into the film: the pieces come first among the sources, then what was drawn."""
+    """What is copied into the film: pieces come first among the sources, then what was drawn."""
     drawn = iter(sources[len(slots) :])
     return [
         Run(

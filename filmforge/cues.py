@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from filmforge.domain import Film, Providers, Shot
+from filmforge.brief import Film
+from filmforge.domain import Providers, Shot
 from filmforge.fields import MAX_DURATION_S
 from filmforge.sound import CuePlace, MusicCue
 

@@ -5,18 +5,9 @@ from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
+from filmforge.brief import Brief, Output
 from filmforge.cues import SoundShot
-from filmforge.domain import (
-    Brief,
-    Direction,
-    GenerationRequest,
-    Ingredient,
-    Kind,
-    Output,
-    Providers,
-    Shot,
-    Tags,
-)
+from filmforge.domain import Direction, GenerationRequest, Ingredient, Kind, Providers, Shot, Tags
 from filmforge.errors import BadInput
 from filmforge.providers.catalogue import Model, fit
 

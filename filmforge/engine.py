@@ -18,6 +18,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from filmforge.brief import Brief
 from filmforge.contracts import (
     FILM_WORKFLOW,
     ORCHESTRATION_QUEUE,
@@ -38,7 +39,7 @@ from filmforge.contracts import (
     film_workflow_id,
     rhythm_workflow_id,
 )
-from filmforge.domain import Brief, Stage
+from filmforge.domain import Stage
 from filmforge.errors import BadMedia, Conflict, FilmError, ServiceUnavailable
 from filmforge.settings import Settings
 

@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from filmforge.brief import Film, read_film
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.direction import directed, model_ref, request_for
-from filmforge.domain import Direction, Film, Kind, Providers, read_film
+from filmforge.domain import Direction, Kind, Providers
 from filmforge.errors import BadInput
 from filmforge.media.tones import render_ambience, render_music
 from filmforge.providers.catalogue import Model

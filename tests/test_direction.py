@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+from filmforge.brief import Brief
 from filmforge.direction import DEFAULT_PROVIDERS, directed, model_ref, request_for, tags_of
-from filmforge.domain import Brief, Direction, GenerationRequest, Kind, Shot
+from filmforge.domain import Direction, GenerationRequest, Kind, Shot
 from filmforge.errors import BadInput
 from filmforge.providers.catalogue import Model, Price, Unit
 

@@ -12,9 +12,10 @@ import pytest
 import typer
 from pydantic import SecretStr
 
+from filmforge.brief import Brief, read_film
 from filmforge.cli.app import app
 from filmforge.direction import request_for
-from filmforge.domain import Brief, Direction, Providers, Shot, read_film
+from filmforge.domain import Direction, Providers, Shot
 from filmforge.money import format_money
 from filmforge.providers.base import Provider
 from filmforge.providers.catalogue import Model, Price, Unit

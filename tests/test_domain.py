@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filmforge.domain import MAX_SHOTS, Film, GenerationRequest, Kind, Shot, read_film
+from filmforge.brief import MAX_SHOTS, Film, read_film
+from filmforge.domain import GenerationRequest, Kind, Shot
 from filmforge.fields import MAX_PROMPT_CHARS
 
 FRAME = "ab" * 32

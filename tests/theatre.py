@@ -14,8 +14,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.finish import Finish
 from activities.workshop import few_at_once
+from filmforge.brief import read_film
 from filmforge.contracts import Assembled, AssembleOrder, ConformOrder
-from filmforge.domain import Asset, GenerationRequest, Kind, Tags, read_film
+from filmforge.domain import Asset, GenerationRequest, Kind, Tags
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.migrate import migrate
 from filmforge.media.ffmpeg import run_ffmpeg

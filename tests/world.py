@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
+from filmforge.brief import Brief, Film, read_film
 from filmforge.contracts import Answer, Progress, film_workflow_id
-from filmforge.domain import Brief, Execution, Film, Stage, read_film
+from filmforge.domain import Execution, Stage
 from filmforge.embedded import Servers
 from filmforge.engine import Engine, FilmCommand, connect
 from filmforge.ledger import Ledger

@@ -117,10 +117,10 @@ def _present(
 ) -> dict[str, Any]:
     import hashlib
 
+    from filmforge.brief import read_film
     from filmforge.cli import premiere
     from filmforge.cli.api import film_path
     from filmforge.cli.submission import encode
-    from filmforge.domain import read_film
 
     submitted, sheet = read_film(document), to.with_suffix(".png")
     facts = premiere.check(to, submitted)

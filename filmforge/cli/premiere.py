@@ -11,11 +11,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from filmforge.brief import Film as Submitted
 from filmforge.cli.api import Api
 from filmforge.cli.pace import clock
 from filmforge.cli.tables import grid, money_text, total_usd, usd
 from filmforge.cut.layout import film_frames, lay_out
-from filmforge.domain import Film as Submitted
 from filmforge.domain import Kind
 from filmforge.errors import BadMedia
 from filmforge.media.probe import MediaFacts, verify

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from filmforge.brief import Brief, Output
 from filmforge.cut.layout import frames_of
-from filmforge.domain import Brief, GenerationRequest, Ingredient, Output, Shot
+from filmforge.domain import GenerationRequest, Ingredient, Shot
 from filmforge.recipe import recipe_of
 from filmforge.subtitles import END_CARD, TITLE_CARD, Card
 from filmforge.transition import CUT, Transition

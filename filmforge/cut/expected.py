@@ -6,11 +6,12 @@ from itertools import accumulate
 
 from opentimelineio.schema import Timeline
 
+from filmforge.brief import Brief
 from filmforge.cut.cards import cards_of
 from filmforge.cut.layout import Slot, film_frames
 from filmforge.cut.timeline import COLOUR, DIALOGUE, slots_of
 from filmforge.cut.tracks import OURS, laid_on, named
-from filmforge.domain import Brief, Kind, Shot
+from filmforge.domain import Kind, Shot
 from filmforge.look import Look
 from filmforge.media.findings import asks_for_still
 from filmforge.quality import FilmExpectation, Span, TakeExpectation

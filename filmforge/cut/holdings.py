@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 
+from filmforge.brief import Brief
 from filmforge.cut.cards import card_recipe, cards_of
 from filmforge.cut.layout import frames_of
 from filmforge.cut.room import shown
 from filmforge.direction import directed
-from filmforge.domain import Brief, Kind, Review, Take
+from filmforge.domain import Kind, Review, Take
 from filmforge.interchange.library import Library, Paid
 from filmforge.interchange.recut import Recut
 from filmforge.ledger import Ledger

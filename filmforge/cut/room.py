@@ -8,13 +8,14 @@ from math import ceil
 
 from opentimelineio.schema import Timeline, Track
 
+from filmforge.brief import Brief
 from filmforge.cut.cards import card_recipe, cards_of, opening_of, with_cards
 from filmforge.cut.layout import Slot, frames_of, lay_out
 from filmforge.cut.recutting import slots_of_recut, tracks_of_recut
 from filmforge.cut.sounds import placed, sound_with_digests
 from filmforge.cut.timeline import Heading, Picked, Plain, Stretch, heard_with, timeline_of
 from filmforge.direction import directed
-from filmforge.domain import Brief, Kind, Review, Shot, Take
+from filmforge.domain import Kind, Review, Shot, Take
 from filmforge.errors import BadInput
 from filmforge.fields import Digest
 from filmforge.interchange.recut import Recut

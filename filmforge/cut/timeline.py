@@ -14,6 +14,7 @@ from opentimelineio.schema import Clip, Gap, MissingReference, Timeline, Track
 from opentimelineio.schema import Transition as Seam
 from pydantic import JsonValue
 
+from filmforge.brief import Brief
 from filmforge.cut.layout import Slot
 from filmforge.cut.sounds import Placed
 from filmforge.cut.tracks import (
@@ -26,7 +27,7 @@ from filmforge.cut.tracks import (
     span,
     tracks_of,
 )
-from filmforge.domain import Brief, Kind, Shot, Take
+from filmforge.domain import Kind, Shot, Take
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
 from filmforge.interchange.recut import Mark

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from filmforge.domain import MAX_SHOTS
+from filmforge.brief import MAX_SHOTS
 from filmforge.gateway.problems import Refusal, invalid
 from filmforge.gateway.wording import FieldError, clip, errors_of, path_of
 from filmforge.sound import MAX_CUES

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from filmforge.brief import Brief, Film
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.direction import directed
-from filmforge.domain import Brief, Direction, Film, Kind, Review, Shot, Stage
+from filmforge.domain import Direction, Kind, Review, Shot, Stage
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.bodies import read_model

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from filmforge.domain import Execution, Film, Stage
+from filmforge.brief import Film
+from filmforge.domain import Execution, Stage
 from filmforge.errors import BadInput, ServiceUnavailable
 from filmforge.fields import Frozen, Identifier
 from filmforge.gateway.auth import Caller, caller

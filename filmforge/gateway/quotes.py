@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from filmforge.brief import Brief, Film
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.direction import directed, makes_of, model_ref, request_for
-from filmforge.domain import Brief, Direction, Film, GenerationRequest, Kind, Providers, Shot
+from filmforge.domain import Direction, GenerationRequest, Kind, Providers, Shot
 from filmforge.errors import BadInput, NotConfigured
 from filmforge.gateway.problems import invalid
 from filmforge.gateway.wording import MAX_ERRORS, FieldError

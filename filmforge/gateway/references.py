@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from filmforge.domain import Film
+from filmforge.brief import Film
 from filmforge.errors import BadInput, BadMedia, NotFound
 from filmforge.gateway.problems import invalid
 from filmforge.gateway.state import Gateway

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 
+from filmforge.brief import MAX_SHOTS
 from filmforge.contracts import Answer, Decide
-from filmforge.domain import MAX_SHOTS
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
 from filmforge.fields import Frozen, Note
 from filmforge.gateway import standing

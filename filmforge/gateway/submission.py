@@ -7,7 +7,8 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from filmforge.addresses import check_url
-from filmforge.domain import Brief, Film, Shot, read_film
+from filmforge.brief import Brief, Film, read_film
+from filmforge.domain import Shot
 from filmforge.gateway.bodies import read_json
 from filmforge.gateway.problems import invalid
 from filmforge.gateway.quotes import check_film

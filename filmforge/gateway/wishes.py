@@ -1,9 +1,9 @@
 """Deliveries that are wished for: refused before anything is spent where they can't be made."""
 
+from filmforge.brief import Film
 from filmforge.cut.cards import with_cards
 from filmforge.cut.layout import film_frames
 from filmforge.cut.room import lay_out_film
-from filmforge.domain import Film
 from filmforge.errors import BadInput
 from filmforge.media.reframe import Size, delivered_size
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from filmforge.domain import Film
+from filmforge.brief import Film
 from filmforge.fields import Frozen
 
 MAX_ERRORS = 50

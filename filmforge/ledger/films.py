@@ -12,15 +12,9 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from filmforge.brief import Brief, Film
 from filmforge.cues import SoundShot, sounds_of
-from filmforge.domain import (
-    Brief,
-    Direction,
-    Execution,
-    Film,
-    Review,
-    Stage,
-)
+from filmforge.domain import Direction, Execution, Review, Stage
 from filmforge.errors import BudgetExceeded, Conflict, FilmError, NotFound
 from filmforge.fields import Digest, Frozen
 from filmforge.ledger.budget import film_scope, open_budget

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
+from filmforge.brief import Brief
 from filmforge.contracts import ShotPlan
 from filmforge.cues import SoundShot
 from filmforge.domain import (
     Asset,
-    Brief,
     Direction,
     Execution,
     GenerationRequest,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 _LEAST_TICKS = 10_000
 _KEY_FRAME_EVERY_S = 2
@@ -31,7 +32,7 @@ def key_frames(frames: int, forced: Sequence[int], fps: Fraction) -> list[int]:
     every = _gop_frames(fps)
     edges = sorted({0, *(each for each in forced if each < frames), frames})
     return [
-        at for begin, end in zip(edges, edges[1:], strict=False) for at in range(begin, end, every)
+        at for begin, end in pairwise(edges) for at in range(begin, end, every)
     ]
 
 

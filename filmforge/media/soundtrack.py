@@ -22,8 +22,8 @@ from filmforge.media.loudness import Level, Way, level_of, made_louder
 from filmforge.media.meter import STEP
 from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
-from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
 from filmforge.media.sniff import open_media
+from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
 from filmforge.media.wav import wav_writer
 
 MAX_TRUE_PEAK_DBTP = -1.0

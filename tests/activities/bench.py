@@ -17,8 +17,9 @@ from activities.download import Downloads
 from activities.generate import Generate
 from activities.marks import Marks
 from activities.send import Send
+from filmforge.brief import read_film
 from filmforge.contracts import Generated, GenerateOrder
-from filmforge.domain import Kind, read_film
+from filmforge.domain import Kind
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.database import now
 from filmforge.ledger.migrate import migrate

@@ -5,10 +5,11 @@ from fractions import Fraction
 from opentimelineio.schema import Timeline
 
 from activities.captioning import Line, lines_of
+from filmforge.brief import Brief
 from filmforge.cut.cards import with_cards
 from filmforge.cut.layout import lay_out
 from filmforge.cut.tracks import OURS, span
-from filmforge.domain import Brief, Shot
+from filmforge.domain import Shot
 from filmforge.subtitles import Card
 from tests.cut.films import picked, shot, timeline
 

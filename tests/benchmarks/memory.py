@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from filmforge.brief import read_film
 from filmforge.contracts import film_workflow_id
-from filmforge.domain import read_film
 from filmforge.embedded import Servers, serve
 from filmforge.engine import Engine
 from filmforge.ledger import open_ledger

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from filmforge.brief import read_film
 from filmforge.cli.premiere import check, compare, expected_s
-from filmforge.domain import read_film
 from filmforge.errors import BadMedia
 from filmforge.media.ffmpeg import run_ffmpeg
 from tests.cli.remote import film, shot, take

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from filmforge.brief import Brief
 from filmforge.cut.expected import expected_of_film, expected_of_take
 from filmforge.cut.layout import lay_out
-from filmforge.domain import Brief, Kind, Shot
+from filmforge.domain import Kind, Shot
 from filmforge.quality import FilmExpectation, Span
 from filmforge.transition import CUT, Transition
 from tests.cut.films import picked, shot, timeline

@@ -1,6 +1,7 @@
 """Lettering: only stretches between key frames with text in them are encoded again."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ def test_what_is_cut_begins_at_a_key_frame_and_nothing_without_text_is_encoded(
             assert bare.start in keys
             if isinstance(part, Lettered):
                 edges = [key for key in keys if bare.start <= key < bare.stop] + [bare.stop]
-                for start, stop in zip(edges, edges[1:], strict=False):
+                for start, stop in pairwise(edges):
                     a, b = start - bare.start, stop - bare.start
                     assert any(cue.start < b and a < cue.end for cue in part.cues)
 

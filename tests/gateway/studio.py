@@ -16,8 +16,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from filmforge.brief import read_film
 from filmforge.contracts import Answer, Decide
-from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Review, Tags, read_film
+from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Review, Tags
 from filmforge.engine import Engine
 from filmforge.errors import FilmError
 from filmforge.gateway import callbacks, review

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from filmforge.brief import read_film
 from filmforge.contracts import film_workflow_id
-from filmforge.domain import GenerationRequest, Kind, read_film
+from filmforge.domain import GenerationRequest, Kind
 from filmforge.errors import BudgetExceeded
 from filmforge.ledger.budget import set_limit
 from filmforge.ledger.caps import month_scope

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from filmforge.brief import read_film
 from filmforge.contracts import film_workflow_id
-from filmforge.domain import Execution, Stage, read_film
+from filmforge.domain import Execution, Stage
 from filmforge.money import parse_money
 from tests.gateway.api import Api, film
 

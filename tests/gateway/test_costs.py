@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Tags, read_film
+from filmforge.brief import read_film
+from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Tags
 from filmforge.gateway.charges import as_csv, safe
 from filmforge.ledger.costs import ChargeLine
 from filmforge.ledger.database import now

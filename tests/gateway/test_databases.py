@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from filmforge.domain import Asset, GenerationRequest, Kind, Tags, read_film
+from filmforge.brief import read_film
+from filmforge.domain import Asset, GenerationRequest, Kind, Tags
 from filmforge.gateway.charges import as_csv
 from filmforge.gateway.projects import films_of, report_of
 from filmforge.gateway.reconcile import owners_of

@@ -2,17 +2,9 @@
 
 from typing import Any
 
+from filmforge.brief import read_film
 from filmforge.direction import request_for
-from filmforge.domain import (
-    Asset,
-    Direction,
-    Execution,
-    GenerationRequest,
-    Kind,
-    Review,
-    Tags,
-    read_film,
-)
+from filmforge.domain import Asset, Direction, Execution, GenerationRequest, Kind, Review, Tags
 from filmforge.ledger.posting import Claim
 from filmforge.money import parse_money
 from tests.gateway.api import Api, film

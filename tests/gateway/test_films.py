@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from filmforge.domain import Asset, Execution, GenerationRequest, Kind, Tags, read_film
+from filmforge.brief import read_film
+from filmforge.domain import Asset, Execution, GenerationRequest, Kind, Tags
 from filmforge.ledger.posting import Claim
 from filmforge.money import parse_money
 from tests.gateway.api import Api, film, shot

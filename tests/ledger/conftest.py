@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from filmforge.domain import Asset, GenerationRequest, Kind, read_film
+from filmforge.brief import read_film
+from filmforge.domain import Asset, GenerationRequest, Kind
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.migrate import migrate
 from filmforge.ledger.posting import Claim

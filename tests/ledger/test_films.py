@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from filmforge.domain import Asset, Execution, Film, Review, Stage, read_film
+from filmforge.brief import Film, read_film
+from filmforge.domain import Asset, Execution, Review, Stage
 from filmforge.errors import Conflict, NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.tables import films

@@ -10,7 +10,8 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, func, insert, inspect, select, text
 
-from filmforge.domain import Brief, Direction, Kind, Shot, Tags
+from filmforge.brief import Brief
+from filmforge.domain import Direction, Kind, Shot, Tags
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.database import Database
 from filmforge.ledger.migrate import alembic_config, migrate
