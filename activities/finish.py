@@ -19,7 +19,7 @@ from activities.mixing import Heard, Mixing
 from activities.presence import heartbeats
 from activities.sound_spans import SoundSpans
 from activities.telling import telling
-from activities.workshop import CORES, Workshop, few_at_once
+from activities.workshop import CORES, Workshop, few_at_once, first_error
 from filmforge.brief import Brief
 from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
 from filmforge.cut.cards import cards_of, with_cards
@@ -114,16 +114,16 @@ class Finish:
         slots, fps = slots_of(timeline), brief.output.fps
         pieces = await self._pieces(timeline, slots, brief)
         reel = lettered(reel_of(slots), await self._burnt(brief, timeline), slots, fps)
-        drawn = await few_at_once(
-            [
-                self._drawing.part(each, slots, pieces, brief.output, brief.subtitles)
-                for each in reel
-                if not isinstance(each, Copied)
-            ],
-            CORES,
-        )
         score = score_of(timeline, pieces, _ducking(brief.sound))
-        heard = await self._mixing.soundtrack(film_id, score, brief.sound, part(progress, 1, 3))
+        with first_error():
+            async with asyncio.TaskGroup() as both:
+                drawing = both.create_task(
+                    self._drawn(reel, slots, pieces, brief, part(progress, 0, 3))
+                )
+                mixing = both.create_task(
+                    self._mixing.soundtrack(film_id, score, brief.sound, part(progress, 1, 3))
+                )
+        drawn, heard = drawing.result(), mixing.result()
         pictures = [*pieces, *drawn]
         recipe = _film_recipe(reel, heard, fps, pictures)
 
@@ -137,6 +137,22 @@ class Finish:
         film = await self._workshop.made(recipe, make)
         self._marks.reach("assembled", recipe.key)
         return Assembled(digest=film.digest, stems=heard.stems)
+
+    async def _drawn(
+        self,
+        reel: Sequence[Part],
+        slots: Sequence[Slot],
+        pieces: Sequence[str],
+        brief: Brief,
+        progress: Progress | None,
+    ) -> list[str]:
+        """The digest of every part that is drawn, in order."""
+        parts = [
+            self._drawing.part(each, slots, pieces, brief.output, brief.subtitles)
+            for each in reel
+            if not isinstance(each, Copied)
+        ]
+        return await few_at_once(parts, CORES, progress)
 
     async def _pieces(self, timeline: Timeline, slots: Sequence[Slot], brief: Brief) -> list[str]:
         """The digest of every slot's piece, in order."""

@@ -1,9 +1,9 @@
 """Sound spans: the stretches of a film's sound, each measured and encoded once for all films."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -17,8 +17,6 @@ from filmforge.media.progress import Progress
 from filmforge.media.sound_spans import Extract, heard_in, shot_spans
 from filmforge.media.soundtrack import MixedSpan, encode_mixed, measure_span
 from filmforge.recipe import EDITION, recipe_of
-
-R = TypeVar("R")
 
 AAC = "audio/aac"
 # Writes the file of a span; the level of what was written where that is wanted.
@@ -95,7 +93,8 @@ class SoundSpans:
         """Every span as it is stored; only what is not known yet is encoded."""
         known = await self._workshop.made_before([span.recipe for span in spans])
         missing = {span.recipe.key: span for span in spans if span.recipe.key not in known}
-        made = await _counted([self._encode(span) for span in missing.values()], progress)
+        encoding = [self._encode(span) for span in missing.values()]
+        made = await few_at_once(encoding, CORES, progress)
         known |= dict(zip(missing, made, strict=True))
         return [HeardSpan(known[span.recipe.key], span.frames) for span in spans]
 
@@ -116,7 +115,7 @@ class SoundSpans:
             if recipe.key not in levels
         }
         measuring = [self._measure(*each, way) for each in missing.values()]
-        levels |= dict(zip(missing, await _counted(measuring, progress), strict=True))
+        levels |= dict(zip(missing, await few_at_once(measuring, CORES, progress), strict=True))
         return [levels[recipe.key] for recipe in recipes]
 
     async def _encode(self, span: Span) -> str:
@@ -145,18 +144,3 @@ class SoundSpans:
         keys = [recipe.key for recipe in recipes]
         known = await asyncio.to_thread(self._ledger.measurements.among, keys, EDITION)
         return {key: Level.model_validate(found) for key, found in known.items()}
-
-
-async def _counted(work: Sequence[Coroutine[Any, Any, R]], progress: Progress | None) -> list[R]:
-    """The results of all work, as much of it at once as there are cores."""
-    done = 0
-
-    async def one(each: Coroutine[Any, Any, R]) -> R:
-        nonlocal done
-        result = await each
-        done += 1
-        if progress:
-            progress(done / len(work))
-        return result
-
-    return await few_at_once([one(each) for each in work], CORES)

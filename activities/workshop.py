@@ -3,8 +3,8 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,6 +14,7 @@ from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.makings import Making
 from filmforge.media.probe import probe
+from filmforge.media.progress import Progress
 from filmforge.store import AssetStore
 
 R = TypeVar("R")
@@ -124,14 +125,36 @@ def _making(name: str, asset: Asset) -> Making:
     return Making(name=name, digest=asset.digest, media_type=asset.media_type, size=asset.size)
 
 
-async def few_at_once(work: Sequence[Coroutine[Any, Any, R]], at_once: int = AT_ONCE) -> list[R]:
+async def few_at_once(
+    work: Sequence[Coroutine[Any, Any, R]],
+    at_once: int = AT_ONCE,
+    progress: Progress | None = None,
+) -> list[R]:
     """The results of all work in order, with little of it going on at any time."""
-    gate = asyncio.Semaphore(at_once)
+    gate, done = asyncio.Semaphore(at_once), 0
 
     async def one(each: Coroutine[Any, Any, R]) -> R:
+        nonlocal done
         async with gate:
-            return await each
+            result = await each
+        done += 1
+        if progress:
+            progress(done / len(work))
+        return result
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(each)) for each in work]
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(each)) for each in work]
     return [task.result() for task in tasks]
+
+
+@contextmanager
+def first_error() -> Iterator[None]:
+    """Raise what went wrong first in a group of tasks as if it had been alone."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

@@ -9,8 +9,8 @@ from filmforge.domain import Review, Take
 from filmforge.gateway.pages import page
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
-from filmforge.ledger.films import FILM
 from filmforge.ledger.holds import HELD
+from filmforge.ledger.outputs import FILM
 from filmforge.ledger.shots import ShotRecord
 
 CARDS_PER_PAGE = 100

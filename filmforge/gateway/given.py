@@ -7,8 +7,8 @@ from filmforge.fields import Digest, Frozen
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_output
 from filmforge.gateway.wording import clip
-from filmforge.ledger.films import FILM, Output
 from filmforge.ledger.makings import Making
+from filmforge.ledger.outputs import FILM, Output
 from filmforge.quality import Checked
 
 PLAYLIST = "application/vnd.apple.mpegurl"

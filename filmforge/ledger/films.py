@@ -15,22 +15,18 @@ from sqlalchemy.exc import IntegrityError
 from filmforge.brief import Brief, Film
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.domain import Direction, Execution, Review, Stage
-from filmforge.errors import BudgetExceeded, Conflict, FilmError, NotFound
+from filmforge.errors import BudgetExceeded, Conflict
 from filmforge.fields import Digest, Frozen
 from filmforge.ledger.budget import film_scope, open_budget
-from filmforge.ledger.database import Database, now
+from filmforge.ledger.database import now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.gates import record_audit
-from filmforge.ledger.holds import let_out
-from filmforge.ledger.tables import films, outputs, shots
-from filmforge.quality import Checked
+from filmforge.ledger.outputs import Outputs, must_film
+from filmforge.ledger.tables import films, shots
 from filmforge.transition import CUT
 
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
 _OVER = (*ENDED, Execution.CANCELLING)
-# The kind of output that is the film itself.
-FILM = "film"
-
 # Fields that came later: without them a film is the one that was submitted before they existed.
 _USUAL = Brief().model_dump(
     mode="json",
@@ -67,21 +63,8 @@ class FilmRecord(Frozen):
         return self.execution in ENDED
 
 
-class Output(Frozen):
-    """A file that the film was made into; `recipe_key` names the files that belong to it."""
-
-    kind: str
-    digest: str
-    media_type: str
-    recipe_key: str | None
-    checked: Checked | None
-
-
-class Films:
+class Films(Outputs):
     """Films and their shots."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
 
     def create(
         self, film: Film, default_limit: Decimal, idempotency_key: str | None = None
@@ -100,7 +83,7 @@ class Films:
                 limit = default_limit if film.budget_usd is None else film.budget_usd
                 open_budget(tx, film_scope(film_id), limit)
                 record_event(tx, film_id, "film.submitted", title=film.title)
-                return _film(_must_film(tx, film_id)), True
+                return _film(must_film(tx, film_id)), True
         except IntegrityError:  # the same film came twice at once: the other one was first
             with self._db.read() as tx:
                 found = _earlier(tx, film.film_id, idempotency_key)
@@ -111,7 +94,7 @@ class Films:
     def read(self, film_id: str) -> FilmRecord:
         """One film. Raises NotFound."""
         with self._db.read() as tx:
-            return _film(_must_film(tx, film_id, lock=False))
+            return _film(must_film(tx, film_id, lock=False))
 
     def recent(self, count: int = 100, offset: int = 0) -> Sequence[FilmRecord]:
         """The films, newest first."""
@@ -160,7 +143,7 @@ class Films:
         reopened: no late news revives it.
         """
         with self._db.write() as tx:
-            before = _must_film(tx, film_id)
+            before = must_film(tx, film_id)
             if (before.execution, before.reason) == (execution, reason):
                 return
             if before.execution == Execution.CANCELLED:
@@ -189,7 +172,7 @@ class Films:
     def reopen(self, film_id: str, stop_after: Stage) -> FilmRecord:
         """Make an ended film ready for another run. Raises Conflict while it still runs."""
         with self._db.write() as tx:
-            row = _must_film(tx, film_id)
+            row = must_film(tx, film_id)
             if row.execution not in ENDED:
                 raise Conflict(f"the film {film_id} is {row.execution}: it goes on by itself")
             tx.execute(
@@ -204,7 +187,7 @@ class Films:
                 )
             )
             record_event(tx, film_id, "film.resumed", stop_after=stop_after)
-            return _film(_must_film(tx, film_id))
+            return _film(must_film(tx, film_id))
 
     def set_recut(self, film_id: str, recut: dict[str, JsonValue] | None, who: str) -> None:
         """Cut an ended film otherwise from its next run on; None goes back to its own cut.
@@ -212,60 +195,13 @@ class Films:
         Raises Conflict while the film runs: it would be assembled from both.
         """
         with self._db.write() as tx:
-            row = _must_film(tx, film_id)
+            row = must_film(tx, film_id)
             if row.execution not in ENDED:
                 raise Conflict(f"the film {film_id} is {row.execution}: cut it when it has ended")
             tx.execute(update(films).where(films.c.film_id == film_id).values(recut=recut))
             action = "recut.cleared" if recut is None else "recut"
             record_audit(tx, film_id, None, who, action)
             record_event(tx, film_id, "film.recut", who=who, cleared=recut is None)
-
-    def deliver(
-        self, film_id: str, kind: str, digest: str, media_type: str, recipe_key: str | None = None
-    ) -> None:
-        """Record a file that the film was made into; it takes the place of an earlier one."""
-        with self._db.write() as tx:
-            _must_film(tx, film_id)
-            mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
-            known = tx.execute(select(outputs.c.digest).where(*mine)).scalar()
-            values: dict[str, Any] = {
-                "digest": digest,
-                "media_type": media_type,
-                "recipe_key": recipe_key,
-                "at": now(),
-            }
-            if kind == FILM:
-                values |= let_out(tx, film_id)
-            if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
-                tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
-            if digest != known:
-                record_event(tx, film_id, "film.output", kind=kind, digest=digest)
-
-    def undelivered(self, film_id: str, kind: str, error: FilmError) -> None:
-        """Record why a file that the film was to be made into can't be made."""
-        with self._db.write() as tx:
-            told = {"code": error.code, "message": str(error)}
-            record_event(tx, film_id, "film.undelivered", kind=kind, **told)
-
-    def given(self, film_id: str) -> Sequence[Output]:
-        """Everything the film was made into, the film first."""
-        wanted = select(outputs).where(outputs.c.film_id == film_id)
-        with self._db.read() as tx:
-            rows = tx.execute(wanted.order_by(outputs.c.kind != FILM, outputs.c.kind)).all()
-        return [
-            Output(
-                kind=row.kind,
-                digest=row.digest,
-                media_type=row.media_type,
-                recipe_key=row.recipe_key,
-                checked=Checked.model_validate(row.checked) if row.checked else None,
-            )
-            for row in rows
-        ]
-
-    def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
-        """(kind, digest, media type) of every file the film was made into, the film first."""
-        return [(each.kind, each.digest, each.media_type) for each in self.given(film_id)]
 
 
 def _event_type(execution: Execution, reason: str | None, before: str | None) -> str:
@@ -347,14 +283,6 @@ def _same(row: Row[Any], digest: str) -> FilmRecord:
             "send the same body, or use another film_id and Idempotency-Key"
         )
     return _film(row)
-
-
-def _must_film(tx: Connection, film_id: str, lock: bool = True) -> Row[Any]:
-    wanted = select(films).where(films.c.film_id == film_id)
-    row = tx.execute(wanted.with_for_update(key_share=True) if lock else wanted).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no film {film_id}")
-    return row
 
 
 def _film(row: Row[Any]) -> FilmRecord:

@@ -171,7 +171,8 @@ def _converted(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Blo
         raise BadMedia("the file's sound changes its format half-way") from None
     for each in made:
         if each is not None:  # what a resampler with nothing to do gives back at the end
-            yield _on_both(each.to_ndarray().reshape(-1, each.layout.nb_channels))
+            block = np.asarray(each.to_ndarray(), np.float32)
+            yield _on_both(block.reshape(-1, each.layout.nb_channels))
 
 
 def _on_both(block: Samples) -> Samples:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
+import av
 import numpy as np
 from pydantic import Field
 
@@ -22,7 +23,6 @@ from filmforge.media.loudness import Level, Way, level_of, made_louder
 from filmforge.media.meter import STEP
 from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
-from filmforge.media.sniff import open_media
 from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
 from filmforge.media.wav import wav_writer
 
@@ -141,9 +141,10 @@ def encode_mixed(
 
 
 def _decoded_level(path: Path) -> Level:
-    with open_media(path) as media:
+    with av.open(f"file:{path}", "r", format="aac") as media:
         planes = [frame.to_ndarray() for frame in media.decode(audio=0)]
-    sound = np.ascontiguousarray(np.concatenate(planes, axis=1).T)
+    nothing = np.zeros((2, 0), np.float32)
+    sound = np.ascontiguousarray(np.concatenate([nothing, *planes], axis=1).T)
     return level_of(sound, 0, len(sound) // STEP * STEP)
 
 

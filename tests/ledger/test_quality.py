@@ -7,8 +7,8 @@ import pytest
 from filmforge.domain import Kind, Review, Tags
 from filmforge.errors import Conflict
 from filmforge.ledger import Ledger
-from filmforge.ledger.films import FILM
 from filmforge.ledger.holds import HELD
+from filmforge.ledger.outputs import FILM
 from filmforge.quality import Check, Checked, Finding, Outcome
 from tests.ledger.conftest import add_film, asset, claim, digest, job, request
 

@@ -1,0 +1,90 @@
+"""Outputs: the files that films were made into."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from filmforge.errors import FilmError, NotFound
+from filmforge.fields import Frozen
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import record_event
+from filmforge.ledger.holds import let_out
+from filmforge.ledger.tables import films, outputs
+from filmforge.quality import Checked
+
+# The kind of output that is the film itself.
+FILM = "film"
+
+
+class Output(Frozen):
+    """A file that the film was made into; `recipe_key` names the files that belong to it."""
+
+    kind: str
+    digest: str
+    media_type: str
+    recipe_key: str | None
+    checked: Checked | None
+
+
+class Outputs:
+    """The files of every film, one of each kind."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def deliver(
+        self, film_id: str, kind: str, digest: str, media_type: str, recipe_key: str | None = None
+    ) -> None:
+        """Record a file that the film was made into; it takes the place of an earlier one."""
+        with self._db.write() as tx:
+            must_film(tx, film_id)
+            mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
+            known = tx.execute(select(outputs.c.digest).where(*mine)).scalar()
+            values: dict[str, Any] = {
+                "digest": digest,
+                "media_type": media_type,
+                "recipe_key": recipe_key,
+                "at": now(),
+            }
+            if kind == FILM:
+                values |= let_out(tx, film_id)
+            if not tx.execute(update(outputs).where(*mine).values(**values)).rowcount:
+                tx.execute(insert(outputs).values(film_id=film_id, kind=kind, **values))
+            if digest != known:
+                record_event(tx, film_id, "film.output", kind=kind, digest=digest)
+
+    def undelivered(self, film_id: str, kind: str, error: FilmError) -> None:
+        """Record why a file that the film was to be made into can't be made."""
+        with self._db.write() as tx:
+            told = {"code": error.code, "message": str(error)}
+            record_event(tx, film_id, "film.undelivered", kind=kind, **told)
+
+    def given(self, film_id: str) -> Sequence[Output]:
+        """Everything the film was made into, the film first."""
+        wanted = select(outputs).where(outputs.c.film_id == film_id)
+        with self._db.read() as tx:
+            rows = tx.execute(wanted.order_by(outputs.c.kind != FILM, outputs.c.kind)).all()
+        return [
+            Output(
+                kind=row.kind,
+                digest=row.digest,
+                media_type=row.media_type,
+                recipe_key=row.recipe_key,
+                checked=Checked.model_validate(row.checked) if row.checked else None,
+            )
+            for row in rows
+        ]
+
+    def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
+        """(kind, digest, media type) of every file the film was made into, the film first."""
+        return [(each.kind, each.digest, each.media_type) for each in self.given(film_id)]
+
+
+def must_film(tx: Connection, film_id: str, lock: bool = True) -> Row[Any]:
+    """The row of a film, locked unless told otherwise. Raises NotFound."""
+    wanted = select(films).where(films.c.film_id == film_id)
+    row = tx.execute(wanted.with_for_update(key_share=True) if lock else wanted).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no film {film_id}")
+    return row
