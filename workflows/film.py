@@ -115,8 +115,11 @@ class FilmWorkflow(Desk):
         """Join the pieces and deliver the film; what can't be blocks it until a person acts."""
         await self._tell(Execution.RUNNING, "assembling")
         try:
-            made = await self._step("assemble", AssembleOrder(film_id=self._film_id), Assembled)
-            if made.digest and self._unchanged(seen):
+            # None is the answer of a worker of the version before, which has delivered the film.
+            made: Assembled | None = await self._step(
+                "assemble", AssembleOrder(film_id=self._film_id), Assembled
+            )
+            if made and made.digest and self._unchanged(seen):
                 master = MasterOrder(film_id=self._film_id, digest=made.digest, stems=made.stems)
                 checked = await self._step("check_film", master, Verdict)
                 if self._unchanged(seen):
