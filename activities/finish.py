@@ -167,7 +167,8 @@ class Finish:
                     Look() if slot.shot_id in cards else look_of(brief, scene_id),
                 )
                 for slot, source, scene_id in rows
-            ]
+            ],
+            CORES,
         )
         return [piece.digest for piece, _ in made]
 

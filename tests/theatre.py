@@ -13,14 +13,23 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.finish import Finish
-from activities.workshop import few_at_once
+from activities.sound_spans import SoundSpans, copied_spans, sounds
+from activities.workshop import Workshop, few_at_once
 from filmforge.brief import read_film
 from filmforge.contracts import Assembled, AssembleOrder, ConformOrder
+from filmforge.cut.room import CuttingRoom
+from filmforge.cut.scoring import score_of
+from filmforge.cut.timeline import slots_of
 from filmforge.domain import Asset, GenerationRequest, Kind, Tags
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.migrate import migrate
+from filmforge.media.aac import EncodedSpan
+from filmforge.media.assemble import Run, assemble
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.probe import probe
+from filmforge.media.score import Ducking
+from filmforge.media.soundtrack import as_extracts
+from filmforge.recipe import recipe_of
 from filmforge.settings import Settings
 from filmforge.shelf import Shelf
 from filmforge.store import AssetStore
@@ -67,9 +76,14 @@ class Theatre:
     def __init__(self, folder: Path, ledger: Ledger, store: AssetStore) -> None:
         self.folder, self.ledger, self.store = folder, ledger, store
         self.finish = Finish(ledger, store, folder / "finish")
+        self.workshop = Workshop(ledger, store, folder / "finish")
+        self.spans = SoundSpans(ledger, self.workshop)
+        self.room = CuttingRoom(ledger)
 
-    async def film(self, rushes: Rushes, count: int, **said: Any) -> str:
-        """Keep a film whose shots all have their clips; returns its id."""
+    async def film(
+        self, rushes: Rushes, count: int, *, clips: int | None = None, **said: Any
+    ) -> str:
+        """Keep a film whose shots all have their clips, `clips` different ones; returns its id."""
         document = {
             "film_id": f"film-{next(_numbers)}",
             "output": {
@@ -85,7 +99,8 @@ class Theatre:
         }
         film_id = self.ledger.films.create(read_film(document), Decimal(10))[0].film_id
         for number in range(count):
-            await self.show(film_id, f"s{number:04d}", await rushes.clip(number))
+            clip = await rushes.clip(number % (clips or count))
+            await self.show(film_id, f"s{number:04d}", clip)
         return film_id
 
     async def show(self, film_id: str, shot_id: str, clip: Path) -> None:
@@ -121,6 +136,27 @@ class Theatre:
     async def assemble(self, film_id: str) -> Assembled:
         """Assemble the film."""
         return await ActivityEnvironment().run(self.finish.assemble, AssembleOrder(film_id=film_id))
+
+    async def joined_again(self, film_id: str) -> None:
+        """Join the film's pieces and spans as the step does, without storing what comes of it."""
+        timeline = self.room.timeline(film_id)
+        slots, fps = slots_of(timeline), self.ledger.films.read(film_id).brief.output.fps
+        records = self.ledger.shots.of_film(film_id)
+        pieces = [record.conformed_digest or "" for record in records]
+        extracts = as_extracts(score_of(timeline, pieces, Ducking()))
+        assert extracts, "the film has no sound but that of its clips"
+        spans = await self.spans.encoded(copied_spans(extracts))
+        recipe = recipe_of("join", {}, sounds([*pieces, *(span.digest for span in spans)]))
+        async with self.workshop.bench(recipe) as (folder, sources):
+            runs = [
+                Run(path=path, frames=slot.frames, start=0, stop=slot.frames)
+                for path, slot in zip(sources, slots, strict=False)
+            ]
+            heard = [
+                EncodedSpan(path=path, frames=span.frames)
+                for path, span in zip(sources[len(pieces) :], spans, strict=True)
+            ]
+            await assemble(runs, heard, folder / "film.mp4", fps)
 
 
 @asynccontextmanager

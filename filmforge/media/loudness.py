@@ -4,7 +4,7 @@ Loudness ties all spans of a film together, by one gain only: each span is measu
 and the film's loudness is reckoned from what its spans measured.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -188,26 +188,51 @@ def _stepped(gain_db: float) -> float:
     return round(gain_db * _STEPS_A_DB) / _STEPS_A_DB
 
 
-def level_of(sound: Samples, lead: int, own: int) -> Level:
+def level_of(sound: Iterable[Samples], lead: int, own: int | None = None) -> Level:
     """The level of `own` samples after the first `lead`, both a whole number of 0.1 s.
 
-    Peaks count wherever they are in the sound.
+    All that follows them if None. Peaks count wherever they are in the sound.
     """
     meter = LoudnessMeter()
-    for begin in range(0, len(sound), BLOCK):
-        meter.add(sound[begin : begin + BLOCK])
+    for block in sound:
+        meter.add(block)
     peak = meter.loudness().true_peak_dbtp
-    blocks = meter.momentary_lufs[lead // STEP : (lead + own) // STEP]
+    stop = None if own is None else (lead + own) // STEP
     return Level(
-        momentary_lufs=tuple(max(_SILENT_LUFS, lufs) for lufs in blocks), true_peak_dbtp=peak
+        momentary_lufs=tuple(
+            max(_SILENT_LUFS, lufs) for lufs in meter.momentary_lufs[lead // STEP : stop]
+        ),
+        true_peak_dbtp=peak,
     )
 
 
-def made_louder(sound: Samples, way: Way) -> Samples:
-    """A sound in a way; the limiter looks 0.1 s around each peak."""
+def gains_of(sound: Iterable[Samples], way: Way) -> Iterator[Envelope]:
+    """The gain of each sample of a sound in blocks as it is read; a limiter looks 0.1 s around."""
+    gain = amplitude(way.gain_db)
     if way.ceiling_dbtp is None:
-        return sound if not way.gain_db else sound * np.float32(amplitude(way.gain_db))
-    blocks = (sound[begin : begin + BLOCK] for begin in range(0, len(sound), BLOCK))
-    gains = limiting_gains(blocks, amplitude(way.gain_db), amplitude(way.ceiling_dbtp))
-    louder: Samples = sound * np.concatenate(list(gains)).astype(np.float32)[:, np.newaxis]
-    return louder
+        for block in sound:
+            yield np.full(len(block), gain)
+        return
+    held = np.zeros(0)
+    for some in limiting_gains(sound, gain, amplitude(way.ceiling_dbtp)):
+        held = np.concatenate((held, some))
+        while len(held) >= BLOCK:
+            yield held[:BLOCK]
+            held = held[BLOCK:]
+    if len(held):
+        yield held
+
+
+def made_louder(sound: Samples, way: Way) -> Iterator[Samples]:
+    """A sound in a way, block by block."""
+    if way == Way():
+        yield from blocks_of(sound)
+        return
+    for block, gain in zip(blocks_of(sound), gains_of(blocks_of(sound), way), strict=True):
+        yield block * gain.astype(np.float32)[:, np.newaxis]
+
+
+def blocks_of(sound: Samples) -> Iterator[Samples]:
+    """A sound in blocks."""
+    for begin in range(0, len(sound), BLOCK):
+        yield sound[begin : begin + BLOCK]

@@ -16,10 +16,8 @@ from pydantic import Field
 from filmforge.fields import Frozen
 from filmforge.media.aac import ENCODER, encode_blocks
 from filmforge.media.aside import Pause
-from filmforge.media.envelope import Envelope, amplitude
-from filmforge.media.limiter import limiting_gains
-from filmforge.media.listen import BLOCK, Samples
-from filmforge.media.loudness import Level, Way, level_of, made_louder
+from filmforge.media.listen import Samples
+from filmforge.media.loudness import Level, Way, gains_of, level_of, made_louder
 from filmforge.media.meter import STEP
 from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
@@ -129,8 +127,8 @@ def encode_mixed(
     """
     sound = _mix(span, files, pause)
     for _ in range(_TRIES):
-        heard = made_louder(sound, way)[span.unheard : span.unheard + span.heard]
-        encode_blocks(_blocks(heard), span.skipped, span.frames, path)
+        heard = _between(made_louder(sound, way), span.unheard, span.unheard + span.heard)
+        encode_blocks(heard, span.skipped, span.frames, path)
         pause()
         level = _decoded_level(path)
         over = (level.true_peak_dbtp or 0.0) - MAX_TRUE_PEAK_DBTP
@@ -142,24 +140,27 @@ def encode_mixed(
 
 def _decoded_level(path: Path) -> Level:
     with av.open(f"file:{path}", "r", format="aac") as media:
-        planes = [frame.to_ndarray() for frame in media.decode(audio=0)]
-    nothing = np.zeros((2, 0), np.float32)
-    sound = np.ascontiguousarray(np.concatenate([nothing, *planes], axis=1).T)
-    return level_of(sound, 0, len(sound) // STEP * STEP)
+        frames = (np.asarray(frame.to_ndarray(), np.float32) for frame in media.decode(audio=0))
+        return level_of((planes.T for planes in frames), 0)
 
 
 def _mix(span: MixedSpan, files: Mapping[str, Path], pause: Pause) -> Samples:
-    def steadily() -> Iterator[Samples]:
-        for stems in mixed(span.part, files):
-            pause()
-            yield bus_of(stems, "mix")
+    sound, reached = np.empty((span.part.length, 2), np.float32), 0
+    for stems in mixed(span.part, files):
+        pause()
+        block = bus_of(stems, "mix")
+        sound[reached : reached + len(block)] = block
+        reached += len(block)
+    return sound
 
-    return np.concatenate(list(steadily()))
 
-
-def _blocks(sound: Samples) -> Iterator[Samples]:
-    for begin in range(0, len(sound), BLOCK):
-        yield sound[begin : begin + BLOCK]
+def _between(blocks: Iterable[Samples], start: int, stop: int) -> Iterator[Samples]:
+    place = 0
+    for block in blocks:
+        kept = block[max(0, start - place) : max(0, stop - place)]
+        place += len(block)
+        if len(kept):
+            yield kept
 
 
 def write_sound(
@@ -176,29 +177,8 @@ def write_sound(
     """
     with ExitStack() as stack:
         writers = {bus: stack.enter_context(wav_writer(path)) for bus, path in outputs.items()}
-        gains = _evenly(_gains((bus_of(stems, "mix") for stems in mixed(score, files)), way))
+        gains = gains_of((bus_of(stems, "mix") for stems in mixed(score, files)), way)
         for stems, gain in zip(mixed(score, files), gains, strict=True):
             pause()
             for bus, write in writers.items():
-                write(bus_of(stems, bus) * gain[:, np.newaxis])
-
-
-def _gains(sound: Iterable[Samples], way: Way) -> Iterator[Envelope]:
-    gain = amplitude(way.gain_db)
-    if way.ceiling_dbtp is not None:
-        yield from limiting_gains(sound, gain, amplitude(way.ceiling_dbtp))
-        return
-    for block in sound:
-        yield np.full(len(block), gain)
-
-
-def _evenly(parts: Iterable[Envelope]) -> Iterator[Samples]:
-    """The same values in blocks as a mix comes in."""
-    held = np.zeros(0, np.float32)
-    for part in parts:
-        held = np.concatenate((held, part.astype(np.float32)))
-        while len(held) >= BLOCK:
-            yield held[:BLOCK]
-            held = held[BLOCK:]
-    if len(held):
-        yield held
+                write(bus_of(stems, bus) * gain.astype(np.float32)[:, np.newaxis])

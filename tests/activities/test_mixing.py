@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from temporalio.testing import ActivityEnvironment
 
 import activities.telling
 from activities.telling import telling
+from activities.workshop import few_at_once
 from filmforge.contracts import ConformOrder
 from filmforge.embedded import Servers
+from filmforge.errors import BadMedia
 from filmforge.ledger.tables import makings
 from filmforge.media.listen import SoundReader
 from filmforge.media.meter import measure
@@ -103,7 +106,8 @@ async def test_a_film_of_cuts_has_its_sound_encoded_before_it_is_assembled(
     assert made == 2 * SHOTS - 1
     film = await fetched(stage, (await stage.assemble(film_id)).digest or "")
     assert spans_made(stage) == made
-    assert len(sound_of(film)) == SHOTS * SECONDS * 48_000
+    # This reader does not leave out what fills the last frame of AAC.
+    assert 0 <= len(sound_of(film)) - SHOTS * SECONDS * 48_000 < 1_024
 
 
 async def test_stems_add_up_to_what_is_heard(stage: Theatre, rushes: Rushes) -> None:
@@ -134,6 +138,10 @@ async def test_what_cannot_be_made_loud_enough_is_delivered_and_told(
     assert told is not None
     assert told.data["reached"] is False
     assert float(str(told.data["loudness_lufs"])) < -9
+
+
+def _is_in(share: float, told: Callable[[], list[Any]]) -> bool:
+    return share in told()
 
 
 async def until(condition: Callable[[], bool]) -> float:
@@ -171,6 +179,14 @@ async def test_cancelled_a_step_kills_ffmpeg_within_a_second_and_leaves_nothing(
     assert stage.ledger.shots.read(film_id, "s0000").conformed_digest is None
 
 
+async def test_what_fails_among_many_is_raised_as_itself() -> None:
+    async def fail() -> None:
+        raise BadMedia("broken")
+
+    with pytest.raises(BadMedia, match="broken"):
+        await few_at_once([few_at_once([fail(), asyncio.sleep(60)])])
+
+
 async def test_a_long_step_tells_each_tenth_once(
     stage: Theatre, rushes: Rushes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +201,7 @@ async def test_a_long_step_tells_each_tenth_once(
         for done in range(101):
             progress(done / 100)
             if done % 10 == 0 and done:
-                await until(lambda done=done: done / 100 in told())
+                await until(partial(_is_in, done / 100, told))
         progress(0.5)
     assert told() == [tenth / 10 for tenth in range(1, 11)]
     assert {each.data.get("step") for each in stage.ledger.events.since(film_id)} == {

@@ -61,9 +61,12 @@ def sound_of(
     score: Score, files: Mapping[str, Path], folder: Path, way: Way | None = None
 ) -> list[EncodedSpan]:
     """A film's sound, mixed and encoded span by span."""
-    made = []
-    for number, span in enumerate(mixed_spans(score)):
-        path = folder / f"span-{number}.aac"
-        encode_mixed(span, files, way or Way(), path, lambda: None)
-        made.append(EncodedSpan(path=path, frames=span.frames))
-    return made
+    spans = mixed_spans(score)
+    # Equal spans are made once, as by the workshop.
+    made: dict[str, EncodedSpan] = {}
+    for span in spans:
+        if (recipe := span.model_dump_json()) not in made:
+            path = folder / f"span-{len(made)}.aac"
+            encode_mixed(span, files, way or Way(), path, lambda: None)
+            made[recipe] = EncodedSpan(path=path, frames=span.frames)
+    return [made[span.model_dump_json()] for span in spans]

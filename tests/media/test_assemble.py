@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 
 from filmforge.cut.layout import film_frames
 from filmforge.errors import BadInput, BadMedia
-from filmforge.media.assemble import assemble
+from filmforge.media.assemble import Run, assemble
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.passage import Piece
+from filmforge.media.sample_clock import samples_at
+from filmforge.media.score import Entry, Score
+from filmforge.media.wav import wav_writer
 from filmforge.transition import Style
-from tests.media.joined import cut_of, join
+from tests.media.joined import cut_of, join, sound_of
 
 FPS = Fraction(24)
 MakePiece = Callable[..., Awaitable[Piece]]
@@ -89,6 +93,58 @@ async def test_time_runs_evenly_and_sound_ends_with_the_picture(
     await run_ffmpeg(["-xerror", "-err_detect", "explode", "-i", str(film), "-f", "null", "-"])
     head = film.read_bytes()[:4096]
     assert b"moov" in head
+
+
+async def test_sound_and_picture_are_together_after_half_an_hour(
+    make_piece: MakePiece, tmp_path: Path
+) -> None:
+    """A flash and a click begin a shot: the first, one in the middle, and the last of 360."""
+    fps, shots, frames = Fraction(24000, 1001), 360, 120
+    flash = "color=black:s=64x64:r=24:d=5,drawbox=color=white:t=fill:enable='eq(n,0)'"
+    piece = await make_piece("flash", flash, None, fps, frames)
+    click = tmp_path / "click.wav"
+    with wav_writer(click) as write:
+        write(np.repeat(np.linspace(0.9, 0, 480, dtype=np.float32)[:, None], 2, axis=1))
+    places = [0, 180, 359]
+    starts = [samples_at(place * frames, fps) for place in places]
+    clicks = [Entry(role="effects", source="click", start=at, length=480) for at in starts]
+    length = samples_at(shots * frames, fps)
+    spans = sound_of(Score.of(clicks, length), {"click": click}, tmp_path)
+    runs = [Run(path=piece.path, frames=frames, start=0, stop=frames)] * shots
+    film = tmp_path / "film.mp4"
+    await assemble(runs, spans, film, fps)
+    for place in places:
+        seen, heard = _flash_s(film, place * frames / fps), _click_s(film, place * frames / fps)
+        assert seen == float(place * frames / fps)
+        assert heard == pytest.approx(seen, abs=0.001)
+    with av.open(str(film)) as media:
+        stamps = [packet.pts for packet in media.demux(video=0) if packet.size]
+        assert len(stamps) == shots * frames
+        assert {b - a for a, b in pairwise(stamps) if a is not None and b is not None} == {1001}
+
+
+def _flash_s(film: Path, near_s: Fraction) -> float:
+    """When the picture is white for the first time after a moment."""
+    with av.open(str(film)) as media:
+        stream = media.streams.video[0]
+        media.seek(int(near_s / (stream.time_base or 1)), stream=stream)
+        for frame in media.decode(stream):
+            if frame.to_ndarray(format="gray").mean() > 100:
+                return float((frame.pts or 0) * (frame.time_base or 1))
+    raise AssertionError("no flash")
+
+
+def _click_s(film: Path, near_s: Fraction) -> float:
+    """When it is loud for the first time from a second before a moment on."""
+    with av.open(str(film)) as media:
+        stream = media.streams.audio[0]
+        if near_s > 1:
+            media.seek(int((near_s - 1) * 48_000), stream=stream)
+        for frame in media.decode(stream):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.3)
+            if len(loud):
+                return float((frame.pts or 0) * (frame.time_base or 1)) + int(loud[0]) / 48_000
+    raise AssertionError("no click")
 
 
 async def _lumas(

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from filmforge.media.listen import SoundReader, sound_samples
-from filmforge.media.loudness import Level, Normalised, Way, integrated_lufs, made_louder
+from filmforge.media.loudness import Level, Normalised, Way, integrated_lufs
 from filmforge.media.loudness import normalise as find_way
 from filmforge.media.meter import measure
 from filmforge.media.mix import Bus
@@ -274,7 +274,7 @@ def test_no_peak_passes_the_most_once_it_is_encoded(tmp_path: Path) -> None:
     joined = tmp_path / "film.aac"
     joined.write_bytes(b"".join(span.path.read_bytes() for span in spans))
     assert peak_dbtp(read(joined)) <= -1
-    rough = made_louder(sound, Way(gain_db=found.way.gain_db))
+    rough = sound * np.float32(10 ** (found.way.gain_db / 20))
     assert peak_dbtp(rough) > 5
 
 
