@@ -20,6 +20,8 @@ CEILING_DBTP = -1.6
 
 _FAINTEST_LUFS = -60.0
 _SILENT_LUFS = -120.0
+# A gating block lasts so many of the steps in which it moves on (ITU-R BS.1770-4).
+_BLOCK_STEPS = 4
 _GATE_LUFS, _RELATIVE_GATE_LU, _OFFSET_LU = -70.0, -10.0, -0.691
 _PROMISED_LU = 0.5
 # Nearer than that, so that another meter agrees.
@@ -191,17 +193,18 @@ def _stepped(gain_db: float) -> float:
 def level_of(sound: Iterable[Samples], lead: int, own: int | None = None) -> Level:
     """The level of `own` samples after the first `lead`, both a whole number of 0.1 s.
 
-    All that follows them if None. Peaks count wherever they are in the sound.
+    All that follows them if None. Peaks count wherever they are in the sound. As the standard has
+    it, only whole blocks of 0.4 s count: none that begins before the sound or ends after it.
     """
-    meter = LoudnessMeter()
+    meter, heard = LoudnessMeter(), 0
     for block in sound:
         meter.add(block)
+        heard += len(block)
     peak = meter.loudness().true_peak_dbtp
-    stop = None if own is None else (lead + own) // STEP
+    first = max(lead // STEP, _BLOCK_STEPS - 1)
+    stop = (heard if own is None else lead + own) // STEP
     return Level(
-        momentary_lufs=tuple(
-            max(_SILENT_LUFS, lufs) for lufs in meter.momentary_lufs[lead // STEP : stop]
-        ),
+        momentary_lufs=tuple(max(_SILENT_LUFS, lufs) for lufs in meter.momentary_lufs[first:stop]),
         true_peak_dbtp=peak,
     )
 

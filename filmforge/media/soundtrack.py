@@ -6,6 +6,7 @@ never makes it again.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -141,7 +142,8 @@ def encode_mixed(
 def _decoded_level(path: Path) -> Level:
     with av.open(f"file:{path}", "r", format="aac") as media:
         frames = (np.asarray(frame.to_ndarray(), np.float32) for frame in media.decode(audio=0))
-        return level_of((planes.T for planes in frames), 0)
+        # The first frame sounds before the span begins; without it the blocks lie as the film's.
+        return level_of((planes.T for planes in islice(frames, 1, None)), 0)
 
 
 def _mix(span: MixedSpan, files: Mapping[str, Path], pause: Pause) -> Samples:
