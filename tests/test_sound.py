@@ -34,7 +34,7 @@ def test_a_loudness_is_a_name_or_a_number(given: Any, lufs: float) -> None:
     assert target_lufs(Sound(loudness=given).loudness) == lufs
 
 
-@pytest.mark.parametrize("given", ["cinema", -7.9, -36.1, True, None, float("nan"), "-16"])
+@pytest.mark.parametrize("given", ["cinema", -7.9, -36.1, True, float("nan"), "-16"])
 def test_another_loudness_is_refused_with_what_is_allowed(given: Any) -> None:
     with pytest.raises(ValidationError, match=r'"web" \(-16 LUFS\), "broadcast".* -36 to -8'):
         Sound(loudness=given)

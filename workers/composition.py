@@ -32,7 +32,7 @@ from activities.sweep import Sweep
 from filmforge.contracts import CPU_QUEUE, ORCHESTRATION_QUEUE
 from filmforge.engine import Engine
 from filmforge.ledger import Ledger, open_ledger
-from filmforge.provenance.signer import identity_of
+from filmforge.provenance.signer import identity_of, settings_name_a_signer
 from filmforge.providers.registry import Registry, build_registry
 from filmforge.settings import Settings
 from filmforge.shelf import Shelf
@@ -95,7 +95,8 @@ def build_workers(client: Client, parts: Parts, marks: Marks | None = None) -> l
     check = Check(parts.ledger, parts.store, parts.settings.work_dir / "finish")
     desk = parts.settings.work_dir / "release"
     identity = partial(identity_of, parts.settings)
-    identity()  # a certificate that is not fit to sign is told now, not after a film was made
+    if settings_name_a_signer(parts.settings):
+        identity()  # a certificate that is not fit to sign is told now, not after a film was made
     release = Release(parts.ledger, parts.store, desk, identity, marks)
     delivering = Delivering(parts.ledger, parts.store, desk, identity)
     rhythms = Rhythms(parts.ledger, parts.store, parts.settings.work_dir / "finish")

@@ -9,6 +9,13 @@ from filmforge.provenance.identity import CERTIFICATE, Identity
 from filmforge.settings import Settings
 
 
+def settings_name_a_signer(settings: Settings) -> bool:
+    """Whether anything is said of who signs; otherwise a development certificate does."""
+    return bool(
+        settings.provenance_certificate or settings.provenance_key or settings.provenance_timestamps
+    )
+
+
 def identity_of(settings: Settings) -> Identity:
     """The identity that the settings name; a development certificate is made on first use.
 
