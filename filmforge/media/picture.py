@@ -31,9 +31,7 @@ def key_frames(frames: int, forced: Sequence[int], fps: Fraction) -> list[int]:
     """Where the key frames of a picture of `frames` lie: the forced ones, and more between."""
     every = _gop_frames(fps)
     edges = sorted({0, *(each for each in forced if each < frames), frames})
-    return [
-        at for begin, end in pairwise(edges) for at in range(begin, end, every)
-    ]
+    return [at for begin, end in pairwise(edges) for at in range(begin, end, every)]
 
 
 def encoder_arguments(fps: Fraction, key_frames: Iterable[int] = (0,)) -> list[str]:
