@@ -101,6 +101,12 @@ class SetBudget(Frozen):
     who: Who
 
 
+class TryAgain(Frozen):
+    """Assemble and deliver a film once more that could not be."""
+
+    who: Who
+
+
 class Cancel(Frozen):
     """Stop spending now and keep what was paid for."""
 

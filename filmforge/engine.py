@@ -36,6 +36,7 @@ from filmforge.contracts import (
     RhythmOrder,
     SetBudget,
     Skip,
+    TryAgain,
     film_workflow_id,
     rhythm_workflow_id,
 )
@@ -45,7 +46,7 @@ from filmforge.settings import Settings
 
 CALL_TIMEOUT = timedelta(seconds=20)
 
-FilmCommand = Decide | Retry | Skip | Replace | Resolve | Accept | SetBudget | Cancel
+FilmCommand = Decide | Retry | Skip | Replace | Resolve | Accept | TryAgain | SetBudget | Cancel
 
 VERBS: dict[type[BaseModel], str] = {
     Decide: "decide",
@@ -54,6 +55,7 @@ VERBS: dict[type[BaseModel], str] = {
     Replace: "replace",
     Resolve: "resolve",
     Accept: "accept",
+    TryAgain: "try_again",
     SetBudget: "set_budget",
     Cancel: "cancel",
 }

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         SetBudget,
         ShotPlan,
         Skip,
+        TryAgain,
         Waiting,
     )
     from filmforge.domain import Execution
@@ -125,6 +126,15 @@ class Desk:
         if waiting is None or waiting.reason != "quality":
             return Answer(outcome="not_waiting", message="This shot does not wait for its quality.")
         await self._shoot_again(wish.shot_id, self._command(accept=wish))
+        return ACCEPTED
+
+    @workflow.update
+    async def try_again(self, wish: TryAgain) -> Answer:
+        """Assemble and deliver once more what could not be."""
+        if self._blocked is None:
+            return Answer(outcome="not_waiting", message="The film goes on by itself.")
+        self._blocked = None
+        self._changes += 1
         return ACCEPTED
 
     @workflow.update

@@ -5,7 +5,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from filmforge.contracts import Accept, Cancel, SetBudget
+from filmforge.contracts import Accept, Cancel, SetBudget, TryAgain
 from filmforge.domain import Execution, Stage
 from filmforge.errors import Conflict, ServiceUnavailable
 from filmforge.fields import Frozen
@@ -115,9 +115,16 @@ async def accept(request: Request, film: OpenFilm, who: Caller) -> Response:
     openapi_extra=body_of(Resume, required=False),
 )
 async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
-    """Let a film that was cancelled or ended go on, reusing every paid asset."""
+    """Let a film that was cancelled or ended go on, reusing every paid asset.
+
+    One that could not be assembled or delivered is tried again.
+    """
     gateway = gateway_of(request)
     wish = await read_model(request, Resume, optional=True)
+    if film.execution is Execution.NEEDS_ATTENTION:
+        accepted(await gateway.engine.command(film.film_id, TryAgain(who=who)))
+        await asyncio.to_thread(gateway.ledger.gates.note, film.film_id, None, who, "resume")
+        return _told(gateway, film, "running", "the film is assembled and delivered once more")
     if not film.ended:
         raise Conflict(f"the film {film.film_id} is {film.execution}: it goes on by itself")
     ended_by_itself = film.execution is Execution.SUCCEEDED

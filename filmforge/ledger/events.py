@@ -17,6 +17,8 @@ DELIVERED_TYPES = frozenset(
         "frame.reminder",
         "shot.needs_attention",
         "budget.reached",
+        "film.found_wanting",
+        "film.undelivered",
         "film.done",
         "film.cancelled",
     }

@@ -24,6 +24,7 @@ from filmforge.contracts import (
     Retry,
     SetBudget,
     film_workflow_id,
+    rhythm_workflow_id,
     shot_workflow_id,
 )
 from filmforge.domain import Review
@@ -41,10 +42,11 @@ OF_THE_MACHINE = ("identity", "stackTrace", "binaryChecksum", "workerVersion")
 
 
 async def direct_a_film(world: World) -> str:
-    """A film with gates, a reject, a refusal, a retry, a tight budget and continue-as-new."""
+    """A film with gates, a reject, a refusal, a retry, a tight budget, a poster; it begins anew."""
     refusal = {"fault": "refuse_content", "match": "shot 1 of", "times": 1}
     await asyncio.to_thread(world.fake.set_faults, refusal)
-    document = film_document(shots=4, approval={"frames": "required"}, budget_usd="0.009")
+    given = {"approval": {"frames": "required"}, "deliveries": [{"format": "poster"}]}
+    document = film_document(shots=4, budget_usd="0.009", **given)
     document["shots"][3]["dialogue"] = "Look, an attic."
     film_id = await world.submit(document)
     await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == 3)
@@ -110,6 +112,9 @@ async def record(world: World) -> None:
     film.FULL_HISTORY_EVENTS = FULL_FOR_THE_RECORD
     told = await direct_a_film(world)
     cancelled = await cancel_a_film(world)
+    reference = world.shot(told, "s000").video_digest
+    assert reference
+    assert await world.engine.find_rhythm(reference, patience_s=60)
     await world.client.execute_workflow(SWEEP_WORKFLOW, id="swept", task_queue=ORCHESTRATION_QUEUE)
     runs = await keep(world.client, film_workflow_id(told), "film")
     assert runs > 1, "the film was to continue as new"
@@ -119,6 +124,7 @@ async def record(world: World) -> None:
     await keep(world.client, film_workflow_id(cancelled), "film-cancelled")
     await keep(world.client, shot_workflow_id(cancelled, "s000"), "shot-cancelled")
     await keep(world.client, "swept", "sweep")
+    await keep(world.client, rhythm_workflow_id(reference), "rhythm")
 
 
 async def play(servers: Servers, fake: FakeServer, folder: Path) -> None:

@@ -10,6 +10,7 @@ import av
 import pytest
 import pytest_asyncio
 
+from filmforge.contracts import TryAgain
 from filmforge.domain import Execution, Kind, Stage
 from filmforge.embedded import Servers
 from filmforge.errors import BadInput
@@ -247,6 +248,12 @@ async def test_a_delivery_that_cannot_be_made_loses_neither_the_film_nor_the_oth
     (told,) = world.events(film_id, "film.undelivered")
     assert told.data["kind"] == "poster-frame10000"
     assert "10000" in str(told.data["message"]).replace(",", "")
+    given = outputs(world, film_id)
+    answer = await world.command(film_id, TryAgain(who="ada"))
+    assert answer.outcome == "accepted"
+    await world.until(lambda: len(world.events(film_id, "film.undelivered")) == 2)
+    await world.until_film(film_id, Execution.NEEDS_ATTENTION)
+    assert outputs(world, film_id) == given
 
 
 async def test_a_certificate_that_cannot_sign_is_told_before_any_film_is_made(
