@@ -25,7 +25,7 @@ from filmforge.media.mix import Bus
 from filmforge.media.progress import Progress, part
 from filmforge.media.score import STEMS, Score
 from filmforge.media.soundtrack import MixedSpan, as_extracts, mixed_spans, write_sound
-from filmforge.recipe import recipe_of
+from filmforge.recipe import EDITION, recipe_of
 from filmforge.sound import Sound, target_lufs
 
 WAV = "audio/wav"
@@ -76,7 +76,7 @@ class Mixing:
         way = Way()
         if sound.loudness is not None:
             wanted = target_lufs(sound.loudness)
-            best = await self._normalised(film_id, mixed_spans(score), wanted, progress)
+            best = await self._normalised(film_id, score, wanted, progress)
             way, made = best.found.way, best.spans
         elif extracts := as_extracts(score):
             made = await self._spans.encoded(copied_spans(extracts), progress)
@@ -87,21 +87,27 @@ class Mixing:
         return Heard(spans=made, stems=stems)
 
     async def _normalised(
-        self, film_id: str, mixed: Sequence[MixedSpan], wanted: float, progress: Progress | None
+        self, film_id: str, score: Score, wanted: float, progress: Progress | None
     ) -> _Try:
         """Encode so that what a decoder hears is as loud as wanted: AAC loses some of it."""
+        mixed, key = mixed_spans(score), _gain_key(score, wanted)
         plain = await self._spans.levels(mixed, Way(), part(progress, 0, 2))
-        before = await self._before(film_id, wanted)
+        known = await asyncio.to_thread(self._ledger.measurements.of, key, EDITION)
+        before = known or await self._before(film_id, wanted)
         gain_db, lost_lu = before.get("gain_db"), before.get("lost_lu", 0.0)
         tried: list[_Try] = []
         while len(tried) < _ROUNDS:
-            found = await self._found(mixed, plain, wanted + lost_lu, gain_db)
-            tried.append(await self._try(mixed, found, lost_lu, part(progress, 1, 2)))
+            encoding = part(progress, 1, 2)
+            found = await self._found(mixed, plain, wanted + lost_lu, gain_db, encoding)
+            tried.append(await self._try(mixed, found, lost_lu, encoding))
             miss = tried[-1].miss_lu(wanted)
             if abs(miss) <= _CLOSE_LU:
                 break
             gain_db, lost_lu = None, round(lost_lu + miss, 1)
         best = min(tried, key=lambda each: abs(each.miss_lu(wanted)))
+        # The same score sounds the same again, whatever the film was cut to meanwhile.
+        chosen = {"gain_db": best.found.way.gain_db, "lost_lu": best.lost_lu}
+        await asyncio.to_thread(self._ledger.measurements.keep, key, EDITION, chosen)
         await self._tell(film_id, wanted, best)
         return best
 
@@ -111,9 +117,13 @@ class Mixing:
         plain: Sequence[Level],
         wanted: float,
         gain_db: float | None,
+        progress: Progress | None,
     ) -> Normalised:
         async def measure(way: Way, places: Sequence[int]) -> list[Level]:
-            return await self._spans.levels([mixed[place] for place in places], way)
+            # The first way is mostly the last, so what is limited is encoded at once.
+            limited = [mixed[place] for place in places]
+            await self._spans.encoded([mixed_span(span, way) for span in limited], progress)
+            return await self._spans.levels(limited, way)
 
         return await normalise(plain, wanted, measure, gain_db)
 
@@ -168,6 +178,11 @@ class Mixing:
 
         recipe = recipe_of("stems", told, sounds(sources), Kind.AUDIO)
         return {each.name: each.digest for each in await self._workshop.made_files(recipe, make)}
+
+
+def _gain_key(score: Score, wanted: float) -> str:
+    told: dict[str, JsonValue] = {"score": score.model_dump(mode="json"), "wanted": wanted}
+    return recipe_of("gain", told).key
 
 
 def _rounded(value: float | None) -> float | None:

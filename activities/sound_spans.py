@@ -15,12 +15,12 @@ from filmforge.media.aside import Pause, aside
 from filmforge.media.loudness import Level, Way
 from filmforge.media.progress import Progress
 from filmforge.media.sound_spans import Extract, heard_in, shot_spans
-from filmforge.media.soundtrack import MixedSpan, encode_mixed, measure_span
+from filmforge.media.soundtrack import Encoded, MixedSpan, encode_mixed, measure_span
 from filmforge.recipe import EDITION, recipe_of
 
 AAC = "audio/aac"
-# Writes the file of a span; the level of what was written where that is wanted.
-Encode = Callable[[Mapping[str, Path], Path, Pause], Level | None]
+# Writes the file of a span; tells how loud that is where it is wanted.
+Encode = Callable[[Mapping[str, Path], Path, Pause], Encoded | None]
 
 
 class HeardSpan(NamedTuple):
@@ -31,12 +31,16 @@ class HeardSpan(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A span to be encoded: its recipe, its sources, its length, and how it is done."""
+    """A span to be encoded: its recipe, its sources, its length, and how it is done.
+
+    `level` is the recipe of its level before it is encoded, where that is wanted.
+    """
 
     recipe: GenerationRequest
     sources: Sequence[str]
     frames: int
     encode: Encode
+    level: GenerationRequest | None = None
 
 
 def copied_spans(extracts: Sequence[Extract]) -> list[Span]:
@@ -60,16 +64,21 @@ def copied_span(spec: SpanSpec) -> Span:
 def mixed_span(span: MixedSpan, way: Way) -> Span:
     """A span that is mixed."""
 
-    def encode(files: Mapping[str, Path], path: Path, pause: Pause) -> Level:
+    def encode(files: Mapping[str, Path], path: Path, pause: Pause) -> Encoded:
         return encode_mixed(span, files, way, path, pause)
 
     recipe = _recipe("sound-span", span, way)
-    return Span(recipe=recipe, sources=span.sources, frames=span.frames, encode=encode)
+    level = None if way.ceiling_dbtp is None else _level_recipe(span, way)
+    return Span(recipe, span.sources, span.frames, encode, level)
 
 
 def sounds(sources: Sequence[str]) -> list[Ingredient]:
     """The ingredients of a sound."""
     return [Ingredient(role="sound", digest=digest) for digest in sources]
+
+
+def _level_recipe(span: MixedSpan, way: Way) -> GenerationRequest:
+    return _recipe("sound-level", span, way)
 
 
 def _recipe(step: str, span: MixedSpan, way: Way) -> GenerationRequest:
@@ -107,7 +116,7 @@ class SoundSpans:
         self, spans: Sequence[MixedSpan], way: Way, progress: Progress | None = None
     ) -> list[Level]:
         """How loud each span is mixed in a way; only what is not known yet is measured."""
-        recipes = [_recipe("sound-level", span, way) for span in spans]
+        recipes = [_level_recipe(span, way) for span in spans]
         levels = await self._found(recipes)
         missing = {
             recipe.key: (recipe, span)
@@ -121,9 +130,11 @@ class SoundSpans:
     async def _encode(self, span: Span) -> str:
         async def make(folder: Path, sources: Sequence[Path]) -> Sequence[MadeFile]:
             path, files = folder / "span.aac", dict(zip(span.sources, sources, strict=True))
-            level = await aside(lambda pause: span.encode(files, path, pause))
-            if level:
-                await self._keep(span.recipe, level)
+            levels = await aside(lambda pause: span.encode(files, path, pause))
+            if levels:
+                await self._keep(span.recipe, levels.after)
+                if span.level:
+                    await self._keep(span.level, levels.before)
             return [MadeFile(name="", path=path, media_type=AAC)]
 
         (making,) = await self._workshop.made_files(span.recipe, make, intermediate=True)

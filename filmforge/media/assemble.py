@@ -21,6 +21,9 @@ from filmforge.media.progress import Progress
 from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
 from filmforge.media.sniff import open_media
 
+# Headers say all that copying needs, and decoding a frame takes as long as copying a piece.
+_UNTRIED = "none"
+
 
 class Run(Frozen):
     """Frames `start` to `stop` of a file of `frames`, which go into the film as they are."""
@@ -129,7 +132,7 @@ def _timed_picture(stream: VideoStream, runs: Sequence[Run], fps: Fraction) -> I
 
 def _copied(run: Run, stream: VideoStream) -> Iterator[AnyPacket]:
     """The packets of a run. Raises BadMedia when it can't be cut or joined without encoding."""
-    with open_media(run.path) as media:
+    with open_media(run.path, _UNTRIED) as media:
         source = media.streams.video[0]
         if source.codec_context.extradata != stream.codec_context.extradata:
             raise BadMedia(f"{run.path.name} was encoded in another way: conform it again")

@@ -26,6 +26,7 @@ Blocks = Generator[Samples, None, None]
 
 BLOCK = SAMPLE_RATE // 2
 _EXACT_SCALE = {"s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0}
+_PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le")
 # Files round their times (Matroska to the millisecond): only more than this is a gap.
 _GAP_S = Fraction(1, 10)
 _LONGEST_GAP_S = 600
@@ -100,7 +101,7 @@ def sound_samples(path: Path) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     try:
-        with open_media(path) as media:
+        with _open(path) as media:
             if not media.streams.audio:
                 raise BadMedia("the file holds no sound")
             stream = media.streams.audio[0]
@@ -112,6 +113,16 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
             yield media, stream
     except av.FFmpegError as error:
         raise BadMedia(f"the file's sound is damaged: {error.strerror}") from None
+
+
+def _open(path: Path) -> InputContainer:
+    """Open a file; headers say all there is to say of PCM, so no picture beside it is decoded."""
+    media = open_media(path, ",".join(_PCM))
+    sounds = media.streams.audio
+    if sounds and getattr(sounds[0].codec_context, "name", "") in _PCM:
+        return media
+    media.close()
+    return open_media(path)
 
 
 def _decoded(path: Path, offset: int) -> Blocks:

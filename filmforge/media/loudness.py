@@ -190,17 +190,23 @@ def _stepped(gain_db: float) -> float:
     return round(gain_db * _STEPS_A_DB) / _STEPS_A_DB
 
 
-def level_of(sound: Iterable[Samples], lead: int, own: int | None = None) -> Level:
+def level_of(
+    sound: Iterable[Samples],
+    lead: int,
+    own: int | None = None,
+    ceiling_dbtp: float | None = None,
+) -> Level:
     """The level of `own` samples after the first `lead`, both a whole number of 0.1 s.
 
     All that follows them if None. Peaks count wherever they are in the sound. As the standard has
     it, only whole blocks of 0.4 s count: none that begins before the sound or ends after it.
+    Peaks that were brought down to a ceiling are taken to reach it.
     """
-    meter, heard = LoudnessMeter(), 0
+    meter, heard = LoudnessMeter(peaks=ceiling_dbtp is None), 0
     for block in sound:
         meter.add(block)
         heard += len(block)
-    peak = meter.loudness().true_peak_dbtp
+    peak = meter.loudness().true_peak_dbtp if ceiling_dbtp is None else ceiling_dbtp
     first = max(lead // STEP, _BLOCK_STEPS - 1)
     stop = (heard if own is None else lead + own) // STEP
     return Level(

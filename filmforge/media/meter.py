@@ -37,15 +37,16 @@ class Loudness(Frozen):
 class LoudnessMeter:
     """Measures 48 kHz stereo floats as they pass.
 
-    `momentary_lufs` grows with each tenth of a second: the loudness of the 0.4 s before.
+    `momentary_lufs` grows with each tenth of a second: the loudness of the 0.4 s before. Peaks
+    cost three times as much as all else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, peaks: bool = True) -> None:
         self._graph = Graph()
         self._source = self._graph.add_abuffer(
             sample_rate=SAMPLE_RATE, format="flt", layout="stereo", time_base=_TICK
         )
-        meter = self._graph.add("ebur128", "peak=true:metadata=1")
+        meter = self._graph.add("ebur128", f"peak={'true' if peaks else 'none'}:metadata=1")
         self._sink = self._graph.add("abuffersink")
         self._source.link_to(meter)
         meter.link_to(self._sink)

@@ -24,6 +24,7 @@ _XFADE: Mapping[str, str] = {
     "wipe_up": "wipeup",
     "wipe_down": "wipedown",
 }
+_MERGED = "mergeplanes=map0s=0:map0p=0:map1s=1:map1p=0:map2s=2:map2p=0:format=yuv420p"
 # ITU-R BT.709, narrow range.
 _LUMA: Mapping[Colour, int] = {"black": 16, "white": 235}
 
@@ -43,12 +44,15 @@ async def draw_blend(
     Frame k of n shows (k + 1) / (n + 1) of the coming piece. Raises MediaToolFailed.
     """
     # xfade counts from 100 %: begun one frame early, both ends are mixed alike.
+    xfade = (
+        f"xfade={_XFADE[look]}:duration={float((frames + 1) / fps):.6f}"
+        f":offset={-float(1 / fps):.6f}"
+    )
     graph = (
         f"[0:v:0]{_clock(fps)}[a];[1:v:0]{_clock(fps)}[b];"
-        f"[a][b]xfade={_XFADE[look]}:duration={float((frames + 1) / fps):.6f}"
-        f":offset={-float(1 / fps):.6f},{TAGGED}"
+        f"{_plane_by_plane('a', 'b', xfade)},{TAGGED}"
     )
-    inputs = [*_last(leaving, frames, fps), *_ONE_THREAD, *input_arguments(coming.path)]
+    inputs = [*_last(leaving, frames, fps), *_first(coming, frames, fps)]
     await _draw(inputs, graph, frames, path, fps)
 
 
@@ -61,18 +65,36 @@ async def draw_fade(
     so that both ends of a dip are the colour alone. Raises MediaToolFailed.
     """
     going = way == "to"
-    inputs = _last(piece, frames, fps) if going else [*_ONE_THREAD, *input_arguments(piece.path)]
-    pair, offset_s = ("[a][b]", -float(1 / fps)) if going else ("[b][a]", 0.0)
+    inputs = _last(piece, frames, fps) if going else _first(piece, frames, fps)
+    first, then, offset_s = ("a", "b", -float(1 / fps)) if going else ("b", "a", 0.0)
+    xfade = f"xfade=fade:duration={float(frames / fps):.6f}:offset={offset_s:.6f}"
     graph = (
         f"[0:v:0]{_clock(fps)},format=yuv420p,split[a][c];"
         f"[c]lutyuv=y={_LUMA[colour]}:u=128:v=128[b];"
-        f"{pair}xfade=fade:duration={float(frames / fps):.6f}:offset={offset_s:.6f},{TAGGED}"
+        f"{_plane_by_plane(first, then, xfade)},{TAGGED}"
     )
     await _draw(inputs, graph, frames, path, fps)
 
 
 def _clock(fps: Fraction) -> str:
     return f"fps={fps},settb=1/{timescale(fps)}"
+
+
+def _plane_by_plane(first: str, then: str, xfade: str) -> str:
+    """The graph of two pictures going over into each other, each plane as a grey picture.
+
+    xfade knows no 4:2:0: it would have every frame at full colour resolution and back again.
+    """
+    apart = [
+        f"[{name}]format=yuv420p,extractplanes=y+u+v[{name}y][{name}u][{name}v]"
+        for name in (first, then)
+    ]
+    mixed = [f"[{first}{plane}][{then}{plane}]{xfade}[{plane}]" for plane in "yuv"]
+    return ";".join([*apart, *mixed, f"[y][u][v]{_MERGED}"])
+
+
+def _first(piece: Piece, frames: int, fps: Fraction) -> list[str]:
+    return ["-t", f"{float(frames / fps):.6f}", *_ONE_THREAD, *input_arguments(piece.path)]
 
 
 def _last(piece: Piece, frames: int, fps: Fraction) -> list[str]:
@@ -84,6 +106,7 @@ async def _draw(inputs: list[str], graph: str, frames: int, path: Path, fps: Fra
     await run_ffmpeg(
         [
             *inputs,
+            *("-filter_complex_threads", "1"),
             *("-filter_complex", graph, "-an", "-frames:v", str(frames)),
             *(*encoder_arguments(fps), *_ONE_THREAD),
             *BITEXACT,

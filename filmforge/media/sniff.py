@@ -43,15 +43,19 @@ def sniff(path: Path) -> Content:
     raise BadMedia(f"the file {_described(head)}. {_ACCEPTED}")
 
 
-def open_media(path: Path) -> InputContainer:
-    """Open a film or sound with PyAV: the sniffed format, this file, pictures within bounds."""
+def open_media(path: Path, tried: str | None = None) -> InputContainer:
+    """Open a film or sound with PyAV: the sniffed format, this file, pictures within bounds.
+
+    Only streams of the codecs in `tried` are decoded for what headers leave out; of all if None.
+    """
     demuxer = _demuxer(path)
+    chosen = {} if tried is None else {"codec_whitelist": tried}
     try:
         media = av.open(
             f"file:{path}",
             "r",
             format=demuxer,
-            container_options=_opening(demuxer),
+            container_options=_opening(demuxer) | chosen,
             options=_DECODING,
             metadata_errors="replace",
         )

@@ -6,9 +6,8 @@ never makes it again.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import av
 import numpy as np
@@ -18,7 +17,7 @@ from filmforge.fields import Frozen
 from filmforge.media.aac import ENCODER, encode_blocks
 from filmforge.media.aside import Pause
 from filmforge.media.listen import Samples
-from filmforge.media.loudness import Level, Way, gains_of, level_of, made_louder
+from filmforge.media.loudness import Level, Way, blocks_of, gains_of, level_of, made_louder
 from filmforge.media.meter import STEP
 from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
@@ -52,6 +51,13 @@ class MixedSpan(Frozen):
     def sources(self) -> list[str]:
         """The sounds that are heard in it, each once."""
         return list(dict.fromkeys(entry.source for entry in self.part.entries))
+
+
+class Encoded(NamedTuple):
+    """How loud a span is as it was encoded, and as a decoder hears it."""
+
+    before: Level
+    after: Level
 
 
 def mixed_spans(score: Score) -> list[MixedSpan]:
@@ -115,20 +121,22 @@ def measure_span(span: MixedSpan, files: Mapping[str, Path], way: Way, pause: Pa
 
     Raises BadMedia and MediaToolFailed.
     """
-    return level_of(made_louder(_mix(span, files, pause), way), span.lead, span.own)
+    return _level(span, made_louder(_mix(span, files, pause), way), way)
 
 
 def encode_mixed(
     span: MixedSpan, files: Mapping[str, Path], way: Way, path: Path, pause: Pause
-) -> Level:
-    """Write a span as ADTS; returns how loud it is when it is decoded again.
+) -> Encoded:
+    """Write a span as ADTS; returns how loud it is in that way, and when it is decoded again.
 
     Where the way has a ceiling, what a decoder hears stays under -1 dBTP. A failure leaves no file.
     Raises BadMedia and MediaToolFailed.
     """
     sound = _mix(span, files, pause)
+    louder = [*made_louder(sound, way)]
+    before = _level(span, louder, way)
     for _ in range(_TRIES):
-        heard = _between(made_louder(sound, way), span.unheard, span.unheard + span.heard)
+        heard = _between(louder, span.unheard, span.unheard + span.heard)
         encode_blocks(heard, span.skipped, span.frames, path)
         pause()
         level = _decoded_level(path)
@@ -136,14 +144,20 @@ def encode_mixed(
         if over <= 0 or way.ceiling_dbtp is None:
             break
         way = way.model_copy(update={"ceiling_dbtp": way.ceiling_dbtp - over - 0.1})
-    return level
+        louder = [*made_louder(sound, way)]
+    return Encoded(before, level)
+
+
+def _level(span: MixedSpan, louder: Iterable[Samples], way: Way) -> Level:
+    return level_of(louder, span.lead, span.own, way.ceiling_dbtp)
 
 
 def _decoded_level(path: Path) -> Level:
     with av.open(f"file:{path}", "r", format="aac") as media:
-        frames = (np.asarray(frame.to_ndarray(), np.float32) for frame in media.decode(audio=0))
-        # The first frame sounds before the span begins; without it the blocks lie as the film's.
-        return level_of((planes.T for planes in islice(frames, 1, None)), 0)
+        planes = [np.asarray(frame.to_ndarray(), np.float32) for frame in media.decode(audio=0)]
+    # The first frame sounds before the span begins; without it the blocks lie as the film's.
+    heard = np.concatenate([np.zeros((2, 0), np.float32), *planes[1:]], axis=1)
+    return level_of(blocks_of(np.ascontiguousarray(heard.T)), 0)
 
 
 def _mix(span: MixedSpan, files: Mapping[str, Path], pause: Pause) -> Samples:

@@ -12,7 +12,8 @@ from tests.world import film_document
 pytestmark = [pytest.mark.crash, pytest.mark.usefixtures("servers")]
 
 
-# Of its frame, its clip and its music, each comes by either point once and dies there.
+# Of its frame, its clip and its music, each comes by either point once and dies there. They come
+# one after the other: what is under way as another one dies would be in doubt.
 @pytest.mark.parametrize("point", ["posted", "settled"])
 async def test_a_worker_killed_while_music_is_made_pays_for_it_once(
     point: str, fake: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -25,7 +26,7 @@ async def test_a_worker_killed_while_music_is_made_pays_for_it_once(
     with fake_vendor("tests.fakes.elevenlabs", tmp_path / "elevenlabs.db", latency_s=0.1) as maker:
         monkeypatch.setenv("ELEVENLABS_API_KEY", "sk_of_a_fake")
         monkeypatch.setenv("ELEVENLABS_BASE_URL", maker.url)
-        async with open_studio(fake, tmp_path, traps=[point] * 3) as studio:
+        async with open_studio(fake, tmp_path, traps=[point] * 3, window=1) as studio:
             film_id = await studio.submit(document)
             for _ in range(3):
                 await studio.trapped(point)
