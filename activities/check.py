@@ -18,6 +18,7 @@ from filmforge.domain import Kind, Shot
 from filmforge.ledger import Ledger
 from filmforge.ledger.shots import ShotRecord
 from filmforge.media.findings import film_findings, take_findings
+from filmforge.media.loudness import FAINTEST_LUFS
 from filmforge.media.quality import EDITION, Measures, measure
 from filmforge.quality import (
     OF_FILMS,
@@ -30,9 +31,6 @@ from filmforge.quality import (
     judge,
 )
 from filmforge.store import AssetStore
-
-# Below this a sound is as good as silent, and filmforge.media.loudness leaves it as it is.
-_FAINTEST_LUFS = -60.0
 
 
 class Check:
@@ -146,6 +144,6 @@ def _excused(record: ShotRecord) -> frozenset[Kind]:
 def _reachable(expected: FilmExpectation, measures: Measures) -> FilmExpectation:
     """What is as good as silent is left as it is by the mix, so no loudness is asked of it."""
     lufs = measures.sound.lufs if measures.sound else None
-    if lufs is not None and lufs >= _FAINTEST_LUFS:
+    if lufs is not None and lufs >= FAINTEST_LUFS:
         return expected
     return expected.model_copy(update={"lufs": None})

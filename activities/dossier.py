@@ -1,11 +1,12 @@
 """The dossier: everything the ledger knows about the making of a film, for those who publish it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from opentimelineio.schema import Timeline
 
 from filmforge.brief import Brief
+from filmforge.cut.room import used_of
 from filmforge.cut.shown import Seen, shots_seen
 from filmforge.cut.timeline import DIALOGUE
 from filmforge.cut.tracks import digest_of, named
@@ -144,10 +145,7 @@ class Dossier:
                 yield Approved(by=_by(gate), at=gate.decided_at, shot_id=shot_id)
 
     def _used(self, record: ShotRecord) -> list[Take]:
-        takes: Mapping[str | None, Take] = {
-            take.digest: take for take in self._takes.get(record.shot.shot_id, ())
-        }
-        return [takes[digest] for kind in Kind if (digest := record.digest(kind)) in takes]
+        return [*used_of(record, self._takes.get(record.shot.shot_id, ())).values()]
 
     def _shot(self, shot_id: str) -> Shot:
         record = self._shots[shot_id]

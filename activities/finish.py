@@ -77,7 +77,7 @@ class Finish:
             if not checked.passes:
                 return checked
             slot = await asyncio.to_thread(self._slot, order, record.position, film.brief)
-            look = look_of(film.brief, record.shot.scene_id)
+            look = film.brief.look_of(record.shot.scene_id)
             clip, output = record.video_digest, film.brief.output
             piece, recipe = await self._drawing.piece(clip, slot, output, look)
             await asyncio.to_thread(
@@ -164,7 +164,7 @@ class Finish:
                     source,
                     slot,
                     brief.output,
-                    Look() if slot.shot_id in cards else look_of(brief, scene_id),
+                    Look() if slot.shot_id in cards else brief.look_of(scene_id),
                 )
                 for slot, source, scene_id in rows
             ],
@@ -178,12 +178,6 @@ class Finish:
             return ()
         cues = await self._captioning.cues(brief.subtitles, timeline)
         return cues[brief.subtitles.burn_in]
-
-
-def look_of(brief: Brief, scene_id: str | None) -> Look:
-    """How the shots of a scene look: what is said of it, and else of the film."""
-    scene = brief.scenes.get(scene_id) if scene_id else None
-    return scene.look.over(brief.look) if scene else brief.look
 
 
 def _runs(reel: Sequence[Part], slots: Sequence[Slot], sources: Sequence[Path]) -> list[Run]:

@@ -1,14 +1,13 @@
 """Telling: how far a long step of a film is, as events for those who watch it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pydantic import JsonValue
 
 from filmforge.ledger import Ledger
-
-Progress = Callable[[float], None]
+from filmforge.media.progress import Progress
 
 EVERY_S = 1.0
 _STEPS = 10

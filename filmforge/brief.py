@@ -74,6 +74,11 @@ class Brief(Frozen):
     stop_after: Stage = Stage.FILM
     callback_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
+    def look_of(self, scene_id: str | None) -> Look:
+        """How the shots of a scene look: what is said of it, and else of the film."""
+        scene = self.scenes.get(scene_id or "")
+        return scene.look.over(self.look) if scene else self.look
+
 
 class Film(Brief):
     """A film as submitted."""

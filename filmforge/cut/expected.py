@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import accumulate
 
 from opentimelineio.schema import Timeline
 
 from filmforge.brief import Brief
 from filmforge.cut.cards import cards_of
-from filmforge.cut.layout import Slot, film_frames
-from filmforge.cut.timeline import COLOUR, DIALOGUE, slots_of
-from filmforge.cut.tracks import OURS, laid_on, named
+from filmforge.cut.layout import Slot, film_frames, starts
+from filmforge.cut.timeline import COLOUR, DIALOGUE, slots_of, sources_of
+from filmforge.cut.tracks import laid_on, named
 from filmforge.domain import Kind, Shot
+from filmforge.interchange.timeline import OURS
 from filmforge.look import Look
 from filmforge.media.findings import asks_for_still
 from filmforge.quality import FilmExpectation, Span, TakeExpectation
@@ -30,7 +30,7 @@ def expected_of_take(brief: Brief, shot: Shot, kind: Kind) -> TakeExpectation:
         kind="image" if kind is Kind.IMAGE else "video",
         width=output.width,
         height=output.height,
-        letterbox=_shape(_look(brief, shot.scene_id)),
+        letterbox=_shape(brief.look_of(shot.scene_id)),
     )
     if kind is Kind.IMAGE:
         return frame
@@ -49,7 +49,6 @@ def expected_of_film(
     slots, output, loudness = slots_of(timeline), brief.output, brief.sound.loudness
     spans = _spans(slots)
     still = {shot.shot_id for shot in shots if asks_for_still(shot.camera)}
-    plain = {slot.shot_id for slot in slots if slot.shot_id.startswith(COLOUR)}
     given = {shot_id for shot_id, kinds in excused.items() if Kind.VIDEO in kinds}
     return FilmExpectation(
         width=output.width,
@@ -58,17 +57,16 @@ def expected_of_film(
         frames=film_frames(slots),
         shots=spans,
         stills=_of(slots, spans, still),
-        dark=(*_of(slots, spans, {*cards_of(brief), *plain, *given}), *_fades(slots, spans)),
+        dark=(
+            *_of(slots, spans, {*cards_of(brief), *given}),
+            *_plain(timeline, spans),
+            *_fades(slots, spans),
+        ),
         voices=tuple(_voices(timeline, excused)),
         letterbox=_widest_bars(brief, Fraction(output.width, output.height)),
         lufs=None if loudness is None else target_lufs(loudness),
         peak_dbtp=None if loudness is None else MAX_TRUE_PEAK_DBTP,
     )
-
-
-def _look(brief: Brief, scene_id: str | None) -> Look:
-    scene = brief.scenes.get(scene_id or "")
-    return scene.look.over(brief.look) if scene else brief.look
 
 
 def _shape(look: Look) -> float | None:
@@ -77,21 +75,27 @@ def _shape(look: Look) -> float | None:
 
 def _widest_bars(brief: Brief, shape: Fraction) -> float | None:
     """The picture inside the widest bars that any scene of the film has."""
-    looks = [brief.look, *(_look(brief, scene_id) for scene_id in brief.scenes)]
+    looks = [brief.look, *map(brief.look_of, brief.scenes)]
     asked = [inside for inside in map(_shape, looks) if inside]
     return max(asked, key=lambda inside: max(inside / shape, shape / inside), default=None)
 
 
 def _spans(slots: Sequence[Slot]) -> tuple[Span, ...]:
-    starts = accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
     return tuple(
         Span(start=start, end=start + slot.frames)
-        for slot, start in zip(slots, starts, strict=False)
+        for slot, start in zip(slots, starts(slots), strict=False)
     )
 
 
 def _of(slots: Sequence[Slot], spans: Sequence[Span], ids: Collection[str]) -> tuple[Span, ...]:
     return tuple(span for slot, span in zip(slots, spans, strict=True) if slot.shot_id in ids)
+
+
+def _plain(timeline: Timeline, spans: Sequence[Span]) -> Iterator[Span]:
+    """Where a recut shows a plain colour."""
+    for source, span in zip(sources_of(timeline), spans, strict=True):
+        if source.startswith(COLOUR):
+            yield span
 
 
 def _fades(slots: Sequence[Slot], spans: Sequence[Span]) -> Iterator[Span]:

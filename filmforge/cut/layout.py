@@ -1,8 +1,9 @@
 """The layout: how many frames each shot has, and what transitions take of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate
 
 from filmforge.domain import Shot
 from filmforge.fields import Frozen
@@ -76,6 +77,11 @@ def lay_out(
 def film_frames(slots: Sequence[Slot]) -> int:
     """The film's length in frames."""
     return sum(slot.frames - slot.overlap for slot in slots)
+
+
+def starts(slots: Sequence[Slot]) -> Iterator[int]:
+    """The film's frame at which each slot begins, and the one at which the film has ended."""
+    return accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
 
 
 def _rounded(seconds: Decimal, fps: Fraction) -> int:

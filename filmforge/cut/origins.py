@@ -5,8 +5,8 @@ from typing import Any
 
 from opentimelineio.schema import Timeline
 
-from filmforge.cut.tracks import OURS
 from filmforge.domain import GenerationRequest, Take
+from filmforge.interchange.timeline import OURS
 from filmforge.ledger import Ledger
 
 

@@ -7,10 +7,11 @@ from opentimelineio.schema import Clip, Track
 from pydantic import Field, ValidationError
 
 from filmforge.cut.layout import Slot
-from filmforge.cut.tracks import OURS, Laid, markers_of, reference, sound_track, span
+from filmforge.cut.tracks import Laid, markers_of, reference, sound_track, span
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
 from filmforge.interchange.recut import Heard, Recut
+from filmforge.interchange.timeline import OURS
 from filmforge.sound import GainDb
 
 

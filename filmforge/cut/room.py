@@ -107,7 +107,7 @@ class CuttingRoom:
         for record in records:
             mine = takes.get(record.shot.shot_id, [])
             shot = directed(record.shot, record.direction)
-            found[shot.shot_id] = Rushes(shot, _used(record, mine), {t.digest: t for t in mine})
+            found[shot.shot_id] = Rushes(shot, used_of(record, mine), {t.digest: t for t in mine})
         cards = cards_of(film.brief)
         rows = with_cards([each.shot for each in found.values()], film.brief)
         return {
@@ -177,7 +177,7 @@ def _heading(film: FilmRecord) -> Heading:
     )
 
 
-def _used(record: ShotRecord, takes: Sequence[Take]) -> dict[Kind, Take]:
+def used_of(record: ShotRecord, takes: Sequence[Take]) -> dict[Kind, Take]:
     """The takes in use, by kind."""
     by_digest: Mapping[str, Take] = {take.digest: take for take in takes}
     found = {kind: by_digest.get(record.digest(kind) or "") for kind in Kind}

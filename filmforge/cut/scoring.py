@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import accumulate
 
 from opentimelineio.schema import Clip, Timeline
 
-from filmforge.cut.layout import Slot, film_frames
+from filmforge.cut.layout import Slot, film_frames, starts
 from filmforge.cut.timeline import DIALOGUE, rate_of, slots_of
-from filmforge.cut.tracks import OURS, Laid, digest_of, laid_on, named
+from filmforge.cut.tracks import Laid, digest_of, laid_on, named
+from filmforge.interchange.timeline import OURS
 from filmforge.media.sample_clock import SAMPLE_RATE, samples_at
 from filmforge.media.score import Ducking, Entry, Role, Score
 
@@ -36,10 +36,9 @@ def own_sounds(slots: Sequence[Slot], pieces: Sequence[str], fps: Fraction) -> l
 
     At equal power where two shots overlap, and into silence where one goes to a colour.
     """
-    starts = accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
     return [
         _own_sound(slot, piece, start, fps)
-        for slot, piece, start in zip(slots, pieces, starts, strict=False)
+        for slot, piece, start in zip(slots, pieces, starts(slots), strict=False)
     ]
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from opentimelineio.schema import Clip, ExternalReference, Gap, Timeline
 
 from filmforge.cut.timeline import PICTURE, slots_of, track_of
-from filmforge.cut.tracks import OURS, digest_of
+from filmforge.cut.tracks import digest_of
+from filmforge.interchange.timeline import OURS
 
 
 class Seen(NamedTuple):

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Literal
 
 from filmforge.cues import SoundShot
-from filmforge.cut.layout import Slot, film_frames
+from filmforge.cut.layout import Slot, film_frames, starts
 from filmforge.domain import Review
 from filmforge.errors import BadInput
 from filmforge.fields import Digest, Frozen
@@ -106,11 +106,11 @@ def _ambience(
 def _effects(
     cues: Sequence[EffectCue], slots: Sequence[Slot], lengths: Mapping[str, int], fps: Fraction
 ) -> Iterator[Placed]:
-    rows = list(zip((slot.shot_id for slot in slots), _starts(slots), strict=False))
-    starts = dict(reversed(rows))  # a shot that a recut shows twice sounds once
+    rows = list(zip((slot.shot_id for slot in slots), starts(slots), strict=False))
+    begins = dict(reversed(rows))  # a shot that a recut shows twice sounds once
     for cue in cues:
-        if cue.shot_id in starts:
-            at = starts[cue.shot_id] + _frames(cue.at, fps)
+        if cue.shot_id in begins:
+            at = begins[cue.shot_id] + _frames(cue.at, fps)
             yield _place("Effects", cue, at, film_frames(slots), lengths, fps)
 
 
@@ -138,16 +138,12 @@ def _scenes(
     scenes: Mapping[str, str | None], slots: Sequence[Slot]
 ) -> Iterator[tuple[str, int, int]]:
     """Each run of shots of one scene, with the film's frames where it begins and ends."""
-    rows = zip(slots, _starts(slots), strict=False)
+    rows = zip(slots, starts(slots), strict=False)
     for scene_id, run in groupby(rows, key=lambda row: scenes.get(row[0].shot_id)):
         together = list(run)
         if scene_id is not None:
             last, begins = together[-1]
             yield scene_id, together[0][1], begins + last.frames
-
-
-def _starts(slots: Sequence[Slot]) -> Iterator[int]:
-    return accumulate((slot.frames - slot.overlap for slot in slots), initial=0)
 
 
 def _end(end: Decimal | None, whole: int, fps: Fraction) -> int:

@@ -18,7 +18,6 @@ from filmforge.brief import Brief
 from filmforge.cut.layout import Slot
 from filmforge.cut.sounds import Placed
 from filmforge.cut.tracks import (
-    OURS,
     Laid,
     digest_of,
     markers_of,
@@ -31,7 +30,7 @@ from filmforge.domain import Kind, Shot, Take
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
 from filmforge.interchange.recut import Mark
-from filmforge.interchange.timeline import facts_of
+from filmforge.interchange.timeline import OURS, facts_of
 from filmforge.transition import Colour, Style, Transition
 
 PICTURE, DIALOGUE = "V1", "Dialogue"

@@ -9,10 +9,9 @@ from opentimelineio.schema import Clip, ExternalReference, Gap, Marker, Timeline
 
 from filmforge.cut.sounds import Placed
 from filmforge.errors import BadInput
+from filmforge.interchange.media_names import ASSET_URL, asset_url
 from filmforge.interchange.recut import Mark
-
-OURS = "filmforge"
-ASSET_URL = "asset:sha256:"
+from filmforge.interchange.timeline import OURS
 
 
 class Laid(NamedTuple):
@@ -62,9 +61,7 @@ def named(timeline: Timeline, *names: str) -> list[Track]:
 
 def reference(digest: str, frames: int, rate: float) -> ExternalReference:
     """The stored asset that a clip shows or sounds."""
-    return ExternalReference(
-        target_url=f"{ASSET_URL}{digest}", available_range=span(0, frames, rate)
-    )
+    return ExternalReference(target_url=asset_url(digest), available_range=span(0, frames, rate))
 
 
 def digest_of(clip: Clip) -> str:

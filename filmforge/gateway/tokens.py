@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import ValidationError
@@ -56,6 +56,9 @@ class OutputLink(Frozen):
     expires_at: int
 
 
+Link = TypeVar("Link", FrameLink, FilmLink, OutputLink)
+
+
 def sign_review(settings: Settings, gate: Gate) -> tuple[str, datetime]:
     """A fresh link to one frame, and the moment from which it is refused."""
     link = FrameLink(
@@ -85,28 +88,22 @@ def sign_output(settings: Settings, film_id: str, kind: str) -> str:
 
 def read_review(settings: Settings, token: str) -> FrameLink:
     """What a link to a frame says. Raises ForgedLink or ExpiredLink."""
-    try:
-        link = FrameLink.model_validate(_said(settings, FRAME_SALT, token))
-    except ValidationError:
-        raise ForgedLink("the link was not made here") from None
-    _refuse_expired(link.expires_at)
-    return link
+    return _read(FrameLink, settings, FRAME_SALT, token)
 
 
 def read_board(settings: Settings, token: str) -> FilmLink:
     """What a link to a review board says. Raises ForgedLink or ExpiredLink."""
-    try:
-        link = FilmLink.model_validate(_said(settings, FILM_SALT, token))
-    except ValidationError:
-        raise ForgedLink("the link was not made here") from None
-    _refuse_expired(link.expires_at)
-    return link
+    return _read(FilmLink, settings, FILM_SALT, token)
 
 
 def read_output(settings: Settings, token: str) -> OutputLink:
     """What a link to an output says. Raises ForgedLink or ExpiredLink."""
+    return _read(OutputLink, settings, OUTPUT_SALT, token)
+
+
+def _read(kind: type[Link], settings: Settings, salt: str, token: str) -> Link:
     try:
-        link = OutputLink.model_validate(_said(settings, OUTPUT_SALT, token))
+        link = kind.model_validate(_said(settings, salt, token))
     except ValidationError:
         raise ForgedLink("the link was not made here") from None
     _refuse_expired(link.expires_at)

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-_SCHEME = "asset:sha256:"
+ASSET_URL = "asset:sha256:"
 _PREFIX_CHARS = 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(rf"(?:^|-)([0-9a-f]{{{_PREFIX_CHARS}}})(?:\.[A-Za-z0-9]{{1,5}})?$")
@@ -26,7 +26,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 def asset_url(digest: str) -> str:
     """How the film's own timeline names a stored asset."""
-    return _SCHEME + digest
+    return ASSET_URL + digest
 
 
 def file_name(name: str, digest: str, suffix: str = ".mov") -> str:
@@ -42,7 +42,7 @@ def suffix_of(media_type: str) -> str:
 
 def digest_of(url: str) -> str | None:
     """The digest in an asset's address, if the address holds a whole one."""
-    found = _DIGEST.fullmatch(url.removeprefix(_SCHEME)) or _DIGEST.fullmatch(stem(url))
+    found = _DIGEST.fullmatch(url.removeprefix(ASSET_URL)) or _DIGEST.fullmatch(stem(url))
     return found[0] if found else None
 
 

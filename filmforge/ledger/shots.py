@@ -132,18 +132,7 @@ class Shots:
         """Change what is asked of a shot: it is to be made again, which counts as a new wish."""
         with self._db.write() as tx:
             _must_shot(tx, film_id, shot_id)
-            state = {"execution": Execution.QUEUED, "review": review, "reason": None}
-            _update_shot(
-                tx,
-                film_id,
-                shot_id,
-                **state,
-                message=None,
-                conformed_digest=None,
-                direction=direction.model_dump(mode="json"),
-                attempt=shots.c.attempt + 1,
-            )
-            record_event(tx, film_id, "shot.changed", shot_id, **state)
+            _direct(tx, film_id, shot_id, direction, review)
 
     def conformed(
         self, film_id: str, shot_id: str, piece: Asset, recipe: GenerationRequest
@@ -178,20 +167,9 @@ class Shots:
             new = remaking(old, takes)
             if new == old:
                 return
-            state = {"execution": Execution.QUEUED, "review": Review.RETAKE, "reason": None}
-            _update_shot(
-                tx,
-                film_id,
-                shot_id,
-                **state,
-                message=None,
-                conformed_digest=None,
-                direction=new.model_dump(mode="json"),
-                attempt=shots.c.attempt + 1,
-            )
             told: dict[str, JsonValue] = {kind.value: digest for kind, digest in takes.items()}
             record_audit(tx, film_id, shot_id, "filmforge", "retake", takes=told, why=why)
-            record_event(tx, film_id, "shot.changed", shot_id, **state)
+            _direct(tx, film_id, shot_id, new, Review.RETAKE)
 
     def signed(self, film_id: str, shot_id: str, clip: str, signed: str) -> None:
         """Record the signed copy of a clip, if the shot still uses this clip."""
@@ -256,6 +234,24 @@ def _chosen(
     chosen = direction.providers.over(Shot.model_validate(row.document).providers)
     ref: str | None = getattr(chosen.over(Brief.model_validate(document).providers), kind.value)
     return ref
+
+
+def _direct(
+    tx: Connection, film_id: str, shot_id: str, direction: Direction, review: Review
+) -> None:
+    """Queue a shot to be made anew under another direction."""
+    state = {"execution": Execution.QUEUED, "review": review, "reason": None}
+    _update_shot(
+        tx,
+        film_id,
+        shot_id,
+        **state,
+        message=None,
+        conformed_digest=None,
+        direction=direction.model_dump(mode="json"),
+        attempt=shots.c.attempt + 1,
+    )
+    record_event(tx, film_id, "shot.changed", shot_id, **state)
 
 
 def _update_shot(tx: Connection, film_id: str, shot_id: str, **values: Any) -> None:

@@ -57,14 +57,13 @@ async def draw_plate(colour: str, path: Path, spec: ConformSpec) -> None:
 async def _draw(colour: str, drawn: str, path: Path, spec: ConformSpec) -> None:
     samples = samples_at(spec.frames, spec.fps)
     page = f"color=c={colour}:s={spec.width}x{spec.height}:r={spec.fps}"
-    key_frames = [0, spec.head_frames, max(0, spec.frames - spec.tail_frames)]
     await run_ffmpeg(
         [
             *("-f", "lavfi", "-i", page),
             *("-f", "lavfi", "-i", f"anullsrc=r={SAMPLE_RATE}:cl=stereo"),
             *("-filter_complex", f"[0:v]{drawn}[picture];[1:a]atrim=end_sample={samples}[sound]"),
             *("-map", "[picture]", "-map", "[sound]", "-frames:v", str(spec.frames)),
-            *encoder_arguments(spec.fps, key_frames),
+            *encoder_arguments(spec.fps, spec.key_frames),
             *("-c:a", "pcm_s16le", "-ar", str(SAMPLE_RATE)),
             *BITEXACT,
             *("-f", "mov", f"file:{path}"),

@@ -51,6 +51,11 @@ class ConformSpec(Frozen):
     tail_frames: Annotated[int, Field(ge=0)] = 0
     look: Look = Look()
 
+    @property
+    def key_frames(self) -> list[int]:
+        """The frames that are to be key frames."""
+        return [0, self.head_frames, max(0, self.frames - self.tail_frames)]
+
 
 async def conform(clip: Path, path: Path, spec: ConformSpec, lut: Path | None = None) -> None:
     """Write a .mov of exactly `spec.frames` frames and as much 48 kHz stereo PCM.
@@ -89,7 +94,7 @@ def _arguments(clip: Path, path: Path, graph: str, spec: ConformSpec) -> list[st
     return [
         *input_arguments(clip),
         *("-filter_complex", graph, "-map", "[picture]", "-map", "[sound]"),
-        *encoder_arguments(spec.fps, _key_frames(spec)),
+        *encoder_arguments(spec.fps, spec.key_frames),
         *("-c:a", "pcm_s16le", "-ar", str(SAMPLE_RATE), "-map_chapters", "-1"),
         *BITEXACT,
         *("-f", "mov", f"file:{path}"),
@@ -112,10 +117,6 @@ def _check(path: Path, spec: ConformSpec) -> None:
             "the clip changes its size or format midway: convert it to a single one "
             f"({frames} frames came of it, {spec.frames} were wanted)"
         )
-
-
-def _key_frames(spec: ConformSpec) -> list[int]:
-    return [0, spec.head_frames, max(0, spec.frames - spec.tail_frames)]
 
 
 def _picture(footage: Footage, spec: ConformSpec, lut: LutFile | None) -> str:

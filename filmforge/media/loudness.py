@@ -18,7 +18,8 @@ from filmforge.sound import Target, target_lufs
 # AAC raises peaks a little: what is delivered is to stay under -1 dBTP (EBU R128 s2).
 CEILING_DBTP = -1.6
 
-_FAINTEST_LUFS = -60.0
+# Below this a sound is as good as silent, and is left as it is.
+FAINTEST_LUFS = -60.0
 _SILENT_LUFS = -120.0
 # A gating block lasts so many of the steps in which it moves on (ITU-R BS.1770-4).
 _BLOCK_STEPS = 4
@@ -106,8 +107,8 @@ async def normalise(
     """
     wanted, before = target_lufs(target), integrated_lufs(plain)
     peak = highest_dbtp(plain)
-    if before is None or before < _FAINTEST_LUFS or peak is None:
-        reason = f"nothing in it is louder than {_FAINTEST_LUFS:.0f} LUFS"
+    if before is None or before < FAINTEST_LUFS or peak is None:
+        reason = f"nothing in it is louder than {FAINTEST_LUFS:.0f} LUFS"
         return Normalised(
             target_lufs=wanted,
             before_lufs=before,

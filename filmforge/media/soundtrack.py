@@ -23,8 +23,7 @@ from filmforge.media.mix import Bus, bus_of, mixed
 from filmforge.media.score import Entry, Score
 from filmforge.media.sound_spans import FRAME, Extract, SoundSpan, even_spans
 from filmforge.media.wav import wav_writer
-
-MAX_TRUE_PEAK_DBTP = -1.0
+from filmforge.sound import MAX_TRUE_PEAK_DBTP
 
 # Longer than the meter's filters ring, than its blocks, and than the limiter looks back or ahead.
 _BEFORE, _AFTER = 5 * STEP, 2 * STEP

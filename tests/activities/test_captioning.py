@@ -8,8 +8,9 @@ from activities.captioning import Line, lines_of
 from filmforge.brief import Brief
 from filmforge.cut.cards import with_cards
 from filmforge.cut.layout import lay_out
-from filmforge.cut.tracks import OURS, span
+from filmforge.cut.tracks import span
 from filmforge.domain import Shot
+from filmforge.interchange.timeline import OURS
 from filmforge.subtitles import Card
 from tests.cut.films import picked, shot, timeline
 

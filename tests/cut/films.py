@@ -10,7 +10,7 @@ from opentimelineio.schema import Timeline
 
 from filmforge.cut.layout import Slot, lay_out
 from filmforge.cut.sounds import Placed
-from filmforge.cut.timeline import Heading, Picked, heard_with, timeline_of
+from filmforge.cut.timeline import Heading, Picked, Stretch, heard_with, timeline_of
 from filmforge.domain import Kind, Shot, Take
 from filmforge.transition import CUT, Style, Transition, Trim
 
@@ -57,7 +57,7 @@ def picked(shots: list[Shot], slots: list[Slot], voice_frames: int = 0) -> list[
 
 
 def timeline(
-    fps: Fraction, stretches: list[Picked], voice_lead: int = 6, sounds: Sequence[Placed] = ()
+    fps: Fraction, stretches: Sequence[Stretch], voice_lead: int = 6, sounds: Sequence[Placed] = ()
 ) -> Timeline:
     """The timeline of these shots with their lines and these sounds."""
     return timeline_of(heading(fps), stretches, heard_with(stretches, fps, voice_lead, sounds))

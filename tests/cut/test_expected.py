@@ -8,10 +8,11 @@ import pytest
 
 from filmforge.brief import Brief
 from filmforge.cut.expected import expected_of_film, expected_of_take
-from filmforge.cut.layout import lay_out
+from filmforge.cut.layout import Slot, lay_out
+from filmforge.cut.timeline import Plain
 from filmforge.domain import Kind, Shot
 from filmforge.quality import FilmExpectation, Span
-from filmforge.transition import CUT, Transition
+from filmforge.transition import CUT, Colour, Transition
 from tests.cut.films import picked, shot, timeline
 
 FPS = Fraction(24)
@@ -50,6 +51,18 @@ def test_fades_may_be_dark_and_a_still_may_stand_still() -> None:
     found = of_film(shots, opening)
     assert found.dark == spans((0, 12), (36, 48))
     assert found.stills == spans((48, 96))
+
+
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_a_recut_may_show_a_plain_colour_between_shots(colour: Colour) -> None:
+    first, last = picked([shot("a", "2"), shot("b", "2")], [_slot("a", 48), _slot("b", 48)])
+    between = Plain(slot=_slot("", 36), colour=colour)
+    found = expected_of_film(brief(), timeline(FPS, [first, between, last]), [], {})
+    assert found.dark == spans((48, 84))
+
+
+def _slot(shot_id: str, frames: int) -> Slot:
+    return Slot(shot_id=shot_id, frames=frames)
 
 
 def test_nothing_more_is_asked_of_what_a_person_gave_or_accepted() -> None:
