@@ -22,17 +22,18 @@ from activities.telling import telling
 from activities.workshop import CORES, Workshop, few_at_once, first_error
 from filmforge.brief import Brief
 from filmforge.contracts import Assembled, AssembleOrder, Conformed, ConformOrder
-from filmforge.cut.cards import cards_of, with_cards
+from filmforge.cut.cards import cards_of
 from filmforge.cut.layout import Slot
 from filmforge.cut.lettering import Part, lettered
-from filmforge.cut.reel import Copied, reel_of
-from filmforge.cut.room import CuttingRoom, lay_out_film, shown
+from filmforge.cut.reel import Copied, Passage, reel_of
+from filmforge.cut.room import CuttingRoom
 from filmforge.cut.scoring import score_of
 from filmforge.cut.timeline import brief_of, scenes_of, slots_of, sources_of
-from filmforge.direction import directed
 from filmforge.domain import GenerationRequest, Ingredient
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
+from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.shots import ShotRecord
 from filmforge.look import Look
 from filmforge.media.aac import EncodedSpan
 from filmforge.media.assemble import Run, assemble
@@ -76,13 +77,15 @@ class Finish:
             checked = await self._check.shot(record, film.brief)
             if not checked.passes:
                 return checked
-            slot = await asyncio.to_thread(self._slot, order, record.position, film.brief)
+            near = await asyncio.to_thread(self._cutting.near, film, record.position)
             look = film.brief.look_of(record.shot.scene_id)
             clip, output = record.video_digest, film.brief.output
+            slot = near.slot(order.shot_id)
             piece, recipe = await self._drawing.piece(clip, slot, output, look)
             await asyncio.to_thread(
                 self._ledger.shots.conformed, order.film_id, order.shot_id, piece, recipe
             )
+            await self._seams(film, record)
             await self._early_sound.of_shot(film, order.shot_id, record.position)
             return checked
 
@@ -100,13 +103,22 @@ class Finish:
             async with telling(self._ledger, order.film_id, "assemble") as progress:
                 return await self._assemble(order.film_id, timeline, brief_of(timeline), progress)
 
-    def _slot(self, order: ConformOrder, position: int, brief: Brief) -> Slot:
-        """Where the shot lies as far as its neighbours decide it, cards among them."""
-        start = max(0, position - 1)
-        near = shown(self._ledger.shots.of_film(order.film_id, start, 3))
-        shots = with_cards([directed(each.shot, each.direction) for each in near], brief)
-        slots = {slot.shot_id: slot for slot in lay_out_film(shots, brief)}
-        return slots[order.shot_id]
+    async def _seams(self, film: FilmRecord, record: ShotRecord) -> None:
+        """Draw the passages into and out of a shot, where what they join has landed."""
+        if film.recut:
+            return
+        near = await asyncio.to_thread(self._cutting.near, film, record.position)
+        pieces = [near.pieces.get(slot.shot_id, "") for slot in near.slots]
+        await few_at_once(
+            [
+                self._drawing.part(part, near.slots, pieces, film.brief.output, None)
+                for part in reel_of(near.slots)
+                if isinstance(part, Passage)
+                and any(near.slots[shot].shot_id == record.shot.shot_id for shot in part.shots)
+                and all(pieces[shot] for shot in part.shots)
+            ],
+            CORES,
+        )
 
     async def _assemble(
         self, film_id: str, timeline: Timeline, brief: Brief, progress: Progress

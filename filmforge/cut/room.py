@@ -39,6 +39,18 @@ class Rushes:
     takes: Mapping[Digest, Take]
 
 
+@dataclass(frozen=True)
+class Near:
+    """A shot between its neighbours: their slots as they join, and the pieces there are of them."""
+
+    slots: Sequence[Slot]
+    pieces: Mapping[str, Digest]
+
+    def slot(self, shot_id: str) -> Slot:
+        """Where a shot lies as far as its neighbours decide it."""
+        return next(slot for slot in self.slots if slot.shot_id == shot_id)
+
+
 class CuttingRoom:
     """Builds the timeline of a film, over the ledger."""
 
@@ -65,6 +77,16 @@ class CuttingRoom:
             for each, slot in zip(rushes.values(), slots, strict=True)
         ]
         return timeline_of(_heading(film), picked, self._heard(film.film_id, film.brief, picked))
+
+    def near(self, film: FilmRecord, position: int) -> Near:
+        """The shot at a place with those beside it, cards among them."""
+        records = shown(self._ledger.shots.of_film(film.film_id, max(0, position - 1), 3))
+        shots = with_cards([directed(each.shot, each.direction) for each in records], film.brief)
+        pieces = {each.shot.shot_id: each.conformed_digest for each in records}
+        return Near(
+            slots=lay_out_film(shots, film.brief),
+            pieces={shot_id: piece for shot_id, piece in pieces.items() if piece},
+        )
 
     def _recut(self, film: FilmRecord, rushes: Mapping[str, Rushes], recut: Recut) -> Timeline:
         fps, seen = film.brief.output.fps, set[str]()
