@@ -22,6 +22,7 @@ from filmforge.contracts import ORCHESTRATION_QUEUE, SWEEP_WORKFLOW
 from filmforge.engine import connect
 from filmforge.settings import Settings
 from workers.composition import assembled, build_workers, clean_work_dir, sender
+from workers.thrift import be_thrifty
 
 SWEEP_EVERY = timedelta(seconds=60)
 
@@ -75,4 +76,5 @@ if __name__ == "__main__":
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
+    be_thrifty()
     asyncio.run(run_worker(Settings()))

@@ -15,6 +15,7 @@ import structlog
 from filmforge.embedded import serve
 from filmforge.settings import Settings
 from tests.theatre import Rushes, theatre
+from workers.thrift import be_thrifty
 
 SHOTS = int(os.environ.get("FILMFORGE_BENCH_SHOTS", "1440"))
 SECONDS, CLIPS = 5, 8
@@ -71,6 +72,7 @@ async def measure(folder: Path) -> tuple[int, float]:
 
 def main() -> None:
     """Print the peak and its goal."""
+    be_thrifty()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with (
         TemporaryDirectory() as name,
