@@ -118,7 +118,7 @@ class Books:
         if news.execution == Execution.CANCELLED:
             # What waited for its next try had no attempt left to give its money back.
             self._ledger.journal.release_unsent(news.film_id)
-        self._ledger.films.set(news.film_id, news.execution, news.reason)
+        self._ledger.films.set(news.film_id, news.execution, news.reason, news.message)
 
     def _report_shot(self, news: ShotNews) -> None:
         execution, event = {

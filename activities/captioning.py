@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 from opentimelineio.schema import Timeline
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from activities.workshop import MadeFile, Workshop, few_at_once
 from filmforge.cut.layout import film_frames
+from filmforge.cut.overrun import SUBTITLES_EVENT, overruns, within
 from filmforge.cut.shown import shots_seen
 from filmforge.cut.timeline import DIALOGUE, rate_of, slots_of
 from filmforge.cut.tracks import Laid, digest_of, laid_on, named
 from filmforge.domain import Ingredient
 from filmforge.fields import Frozen
+from filmforge.ledger import Ledger
 from filmforge.media.captionfile import read_captions
 from filmforge.media.captions import Spoken, film_cues
 from filmforge.media.voiced import Span, speech_spans
@@ -50,15 +52,17 @@ class Line(Frozen):
 class Captioning:
     """Makes cues from a timeline, over the workshop, which listens to each voice once."""
 
-    def __init__(self, workshop: Workshop, store: AssetStore) -> None:
+    def __init__(self, ledger: Ledger, workshop: Workshop, store: AssetStore) -> None:
+        self._ledger = ledger
         self._workshop = workshop
         self._store = store
 
-    async def cues(self, subtitles: Subtitles | None, timeline: Timeline) -> Captions:
+    async def cues(self, film_id: str, subtitles: Subtitles | None, timeline: Timeline) -> Captions:
         """The cues of every track by its language, none on the screen with another.
 
-        Raises BadInput for a shot too short for its text, and for an uploaded file that is not
-        timed to this film; BadMedia for one that holds no subtitles.
+        What goes on beyond the film's end is left out, which the event `film.subtitles` tells: no
+        paid film is held back by it. Raises BadInput for a shot too short for its text, BadMedia
+        for an uploaded file that holds no subtitles.
         """
         if subtitles is None:
             return {}
@@ -68,7 +72,10 @@ class Captioning:
         cues = await few_at_once(
             [self._track(track, timeline, lines, heard) for track in subtitles.tracks]
         )
-        return {track.language: of for track, of in zip(subtitles.tracks, cues, strict=True)}
+        found = {track.language: of for track, of in zip(subtitles.tracks, cues, strict=True)}
+        frames = film_frames(slots_of(timeline))
+        await self._tell(film_id, overruns(found, frames, rate_of(timeline)))
+        return {language: within(of, frames) for language, of in found.items()}
 
     async def _track(
         self,
@@ -79,7 +86,7 @@ class Captioning:
     ) -> tuple[Cue, ...]:
         fps = rate_of(timeline)
         if track.file is not None:
-            return await self._read(track.file, fps, film_frames(slots_of(timeline)))
+            return await self._read(track.file, fps)
         spoken = [
             _spoken(line, text, heard.get(line.voice or "", ()))
             for line in lines
@@ -87,10 +94,17 @@ class Captioning:
         ]
         return await asyncio.to_thread(film_cues, spoken, fps)
 
-    async def _read(self, digest: str, fps: Fraction, frames: int) -> tuple[Cue, ...]:
+    async def _tell(self, film_id: str, remarks: Sequence[str]) -> None:
+        events = self._ledger.events
+        last = await asyncio.to_thread(events.last, film_id, SUBTITLES_EVENT)
+        if [*remarks] != (last.data["remarks"] if last else []):
+            told: dict[str, JsonValue] = {"remarks": [*remarks]}
+            await asyncio.to_thread(events.tell, film_id, SUBTITLES_EVENT, told)
+
+    async def _read(self, digest: str, fps: Fraction) -> tuple[Cue, ...]:
         given = recipe_of("captions", {}, [Ingredient(role="captions", digest=digest)])
         async with self._workshop.bench(given) as (_, sources):
-            return await asyncio.to_thread(read_captions, sources[0], fps, frames)
+            return await asyncio.to_thread(read_captions, sources[0], fps)
 
     async def _listen(self, digest: str) -> tuple[Span, ...]:
         """The seconds of a voice's file at which somebody speaks; found out once for a voice."""

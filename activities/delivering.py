@@ -49,16 +49,19 @@ class Delivering:
             timeline = await asyncio.to_thread(self._cutting.timeline, order.film_id)
             dossier = await asyncio.to_thread(Dossier, self._ledger, order.film_id, timeline)
             delivery = dossier.brief.deliveries[order.place]
+            films = self._ledger.films
+            beside = await asyncio.to_thread(films.released, order.film_id)
             try:
-                await self._deliver(order, delivery, dossier)
+                await self._deliver(order, delivery, dossier, beside)
             except FilmError as error:
                 if not error.retryable:
-                    await asyncio.to_thread(
-                        self._ledger.films.undelivered, order.film_id, delivery.stem, error
-                    )
+                    told = (order.film_id, delivery.stem, error)
+                    await asyncio.to_thread(films.undelivered, *told, beside=beside)
                 raise
 
-    async def _deliver(self, order: DeliveryOrder, delivery: Delivery, dossier: Dossier) -> None:
+    async def _deliver(
+        self, order: DeliveryOrder, delivery: Delivery, dossier: Dossier, beside: str | None
+    ) -> None:
         facts = dossier.facts if delivery.format in _TELL_OF_SHOTS else FilmFacts()
         recipe = _recipe(order.digest, delivery, facts, dossier.brief)
 
@@ -69,16 +72,17 @@ class Delivering:
             return [MadeFile(*file) for file in made]
 
         made = await self._workshop.made_files(recipe, make)
+        outlet, film_id, kind = self._outlet, order.film_id, delivery.stem
         entry = made[0]
         asset = Asset(digest=entry.digest, media_type=entry.media_type, size=entry.size)
         if len(made) == 1 and can_be_signed(asset.media_type):
-            told = Edit(action="transcoded", description=f"Delivered as {delivery.stem}")
+            told = Edit(action="transcoded", description=f"Delivered as {kind}")
             claim = dossier.claim
             claim = claim.model_copy(update={"edits": (*claim.edits, told)})
-            await self._outlet.give_signed(order.film_id, delivery.stem, asset, claim)
+            await outlet.give_signed(film_id, kind, asset, claim, beside=beside)
         else:
-            await self._outlet.keep(asset, recipe)
-            await self._outlet.give(order.film_id, delivery.stem, asset, recipe.key)
+            await outlet.keep(asset, recipe)
+            await outlet.give(film_id, kind, asset, recipe.key, beside=beside)
 
 
 def _recipe(film: str, delivery: Delivery, facts: FilmFacts, brief: Brief) -> GenerationRequest:

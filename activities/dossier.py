@@ -1,14 +1,15 @@
 """The dossier: everything the ledger knows about the making of a film, for those who publish it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from opentimelineio.schema import Timeline
 
 from filmforge.brief import Brief
+from filmforge.cut.origins import frame_of
 from filmforge.cut.room import used_of
 from filmforge.cut.shown import Seen, shots_seen
-from filmforge.cut.timeline import DIALOGUE
+from filmforge.cut.timeline import DIALOGUE, scenes_of
 from filmforge.cut.tracks import digest_of, named
 from filmforge.delivery import FilmFacts, Slate
 from filmforge.direction import directed
@@ -18,6 +19,7 @@ from filmforge.ledger.gates import Gate
 from filmforge.ledger.shots import ShotRecord
 from filmforge.look import Look
 from filmforge.provenance.facts import Approved, Claim, Edit, MadeWith, Role
+from filmforge.subtitles import END_CARD, TITLE_CARD
 
 _LANES = {
     DIALOGUE: Role.VOICE,
@@ -26,7 +28,7 @@ _LANES = {
     "Effects": Role.EFFECT,
 }
 _ROLES = {Kind.IMAGE: Role.FRAME, Kind.VIDEO: Role.CLIP, Kind.AUDIO: Role.VOICE}
-_UPLOAD = "upload"
+_CARDS = {TITLE_CARD: "title", END_CARD: "end"}
 # What acts where no person is named: the audit trail keeps it, a published file need not.
 _NOBODY = ("key ", "webhook", "review link")
 _MOST_NAME = 100
@@ -51,6 +53,8 @@ class Dossier:
         self._seen = list(shots_seen(timeline))
         self._shots = {each.shot.shot_id: each for each in ledger.shots.of_film(film_id)}
         self._takes = ledger.takes.of_film(film_id)
+        self._frames = self._frames_of_clips()
+        self._approved = {(g.shot_id, g.digest): g for g in ledger.gates.approved(film_id)}
         self._lanes = {
             digest_of(clip): role
             for lane, role in _LANES.items()
@@ -66,7 +70,7 @@ class Dossier:
         return Claim(
             title=self.brief.title,
             made_with=self.made_with,
-            edits=tuple(_edits(self.brief)),
+            edits=tuple(self._edits()),
             approvals=self.approvals,
         )
 
@@ -94,29 +98,41 @@ class Dossier:
         ]
 
     def _clip_claim(self, shot_id: str, take: Take) -> Claim:
-        itself = _made(Role.CLIP, shot_id, take, used=True)
+        frame = self._frames[shot_id][take.digest]
         mine = [made for made in self.made_with if made.shot_id == shot_id]
-        frames = [] if itself.supplied else [made for made in mine if made.role is Role.FRAME]
         title = f"{self.brief.title} · {shot_id}" if self.brief.title else shot_id
         return Claim(
             title=title[:200],
-            itself=itself,
-            made_with=tuple(frames),
-            approvals=tuple(each for each in self.approvals if each.shot_id == shot_id),
+            itself=_made(Role.CLIP, shot_id, take, used=True),
+            made_with=tuple(made for made in mine if made.digest == frame),
+            approvals=tuple(self._approvals_of(shot_id, [frame])),
         )
+
+    def _frames_of_clips(self) -> dict[str, dict[str, str | None]]:
+        """The frame that each clip that is seen was made from, by the clip's shot and digest."""
+        seen = {(each.shot_id, each.digest) for each in self._seen}
+        clips = [
+            (shot_id, take)
+            for shot_id, takes in self._takes.items()
+            for take in takes
+            if (shot_id, take.digest) in seen
+        ]
+        requests = self._ledger.journal.requests(sorted({take.request_key for _, take in clips}))
+        found: dict[str, dict[str, str | None]] = {}
+        for shot_id, take in clips:
+            frame = frame_of(requests.get(take.request_key))
+            found.setdefault(shot_id, {})[take.digest] = frame
+        return found
 
     def _made_with(self) -> Iterator[MadeWith]:
         """Every take of the film, and the files that somebody else brought."""
-        shown = {(each.shot_id, each.digest) for each in self._seen}
         known: set[str] = set()
         for shot_id, takes in self._takes.items():
-            used = self._used(self._shots[shot_id]) if shot_id in self._shots else []
-            clips = [take for take in takes if (shot_id, take.digest) in shown]
-            from_frame = any(take.provider != _UPLOAD for take in clips)
+            frames = self._frames.get(shot_id, {})
             for take in takes:
                 in_film = {
-                    Kind.IMAGE: take in used and from_frame,
-                    Kind.VIDEO: take in clips,
+                    Kind.IMAGE: take.digest in frames.values(),
+                    Kind.VIDEO: take.digest in frames,
                     Kind.AUDIO: take.digest in self._lanes,
                 }[take.kind]
                 role = self._lanes.get(take.digest, _ROLES[take.kind])
@@ -137,12 +153,33 @@ class Dossier:
         )
 
     def _approvals(self) -> Iterator[Approved]:
-        approved = {(g.shot_id, g.digest): g for g in self._ledger.gates.approved(self._film_id)}
         for shot_id in dict.fromkeys(each.shot_id for each in self._seen):
-            record = self._shots.get(shot_id)
-            gate = approved.get((shot_id, (record and record.image_digest) or ""))
-            if gate and gate.who != "timeout":
-                yield Approved(by=_by(gate), at=gate.decided_at, shot_id=shot_id)
+            yield from self._approvals_of(shot_id, self._frames.get(shot_id, {}).values())
+
+    def _approvals_of(self, shot_id: str, frames: Iterable[str | None]) -> list[Approved]:
+        """Who approved a shot; nobody did unless every frame behind what is seen was approved."""
+        given = [self._approved.get((shot_id, frame or "")) for frame in dict.fromkeys(frames)]
+        people = [gate for gate in given if gate and gate.who != "timeout"]
+        if len(people) < len(given):
+            return []
+        return [Approved(by=_by(gate), at=gate.decided_at, shot_id=shot_id) for gate in people]
+
+    def _edits(self) -> Iterator[Edit]:
+        brief, scenes = self.brief, set(scenes_of(self._timeline))
+        joined = "Shots brought to one size and rate, and joined"
+        yield Edit(action="transcoded", description=joined)
+        if any(each.in_part for each in self._seen if each.shot_id in self._shots):
+            yield Edit(action="trimmed", description="Shots shown in part")
+        if any(brief.look_of(scene) != Look() for scene in scenes):
+            yield Edit(action="adjustedColor", description="Graded")
+        if cards := _cards({each.shot_id for each in self._seen}):
+            yield Edit(action="addedText", description=cards)
+        if brief.subtitles and brief.subtitles.burn_in:
+            burnt = f"Subtitles in the picture: {brief.subtitles.burn_in}"
+            yield Edit(action="addedText", description=burnt)
+        if brief.subtitles and brief.subtitles.soft:
+            languages = ", ".join(track.language for track in brief.subtitles.tracks)
+            yield Edit(action="addedText", description=f"Subtitle tracks: {languages[:70]}")
 
     def _used(self, record: ShotRecord) -> list[Take]:
         return [*used_of(record, self._takes.get(record.shot.shot_id, ())).values()]
@@ -184,18 +221,7 @@ def _slate(seen: Seen, shot: Shot) -> Slate:
     )
 
 
-def _edits(brief: Brief) -> Iterator[Edit]:
-    yield Edit(action="transcoded", description="Shots brought to one size and rate, and joined")
-    if brief.trim:
-        yield Edit(action="trimmed", description="Shots shown in part")
-    if any(look != Look() for look in (brief.look, *(each.look for each in brief.scenes.values()))):
-        yield Edit(action="adjustedColor", description="Graded")
-    if brief.title_card or brief.end_card:
-        yield Edit(action="addedText", description="Title and end cards")
-    if brief.subtitles and brief.subtitles.burn_in:
-        yield Edit(
-            action="addedText", description=f"Subtitles in the picture: {brief.subtitles.burn_in}"
-        )
-    if brief.subtitles and brief.subtitles.soft:
-        languages = ", ".join(track.language for track in brief.subtitles.tracks)
-        yield Edit(action="addedText", description=f"Subtitle tracks: {languages[:70]}")
+def _cards(seen: Collection[str]) -> str:
+    """The cards among what is seen, in words; empty when there are none."""
+    names = [name for shot_id, name in _CARDS.items() if shot_id in seen]
+    return f"{' and '.join(names)} card{'s' * (len(names) > 1)}".capitalize() if names else ""

@@ -60,7 +60,7 @@ class Finish:
         spans = SoundSpans(ledger, self._workshop)
         self._mixing = Mixing(ledger, self._workshop, spans)
         self._early_sound = EarlySound(ledger, spans)
-        self._captioning = Captioning(self._workshop, store)
+        self._captioning = Captioning(ledger, self._workshop, store)
 
     @activity.defn(name="conform")
     @film_errors
@@ -125,7 +125,7 @@ class Finish:
     ) -> Assembled:
         slots, fps = slots_of(timeline), brief.output.fps
         pieces = await self._pieces(timeline, slots, brief)
-        reel = lettered(reel_of(slots), await self._burnt(brief, timeline), slots, fps)
+        reel = lettered(reel_of(slots), await self._burnt(film_id, brief, timeline), slots, fps)
         score = score_of(timeline, pieces, _ducking(brief.sound))
         with first_error():
             async with asyncio.TaskGroup() as both:
@@ -184,11 +184,11 @@ class Finish:
         )
         return [piece.digest for piece, _ in made]
 
-    async def _burnt(self, brief: Brief, timeline: Timeline) -> Sequence[Cue]:
+    async def _burnt(self, film_id: str, brief: Brief, timeline: Timeline) -> Sequence[Cue]:
         """The text that becomes part of the picture."""
         if brief.subtitles is None or brief.subtitles.burn_in is None:
             return ()
-        cues = await self._captioning.cues(brief.subtitles, timeline)
+        cues = await self._captioning.cues(film_id, brief.subtitles, timeline)
         return cues[brief.subtitles.burn_in]
 
 

@@ -26,18 +26,40 @@ class Outlet:
         self._workshop = workshop
         self._identity = identity
 
-    async def give(self, film_id: str, kind: str, asset: Asset, recipe_key: str | None) -> None:
-        """Record a file as one that the film was made into."""
+    async def give(
+        self,
+        film_id: str,
+        kind: str,
+        asset: Asset,
+        recipe_key: str | None,
+        *,
+        beside: str | None = None,
+    ) -> None:
+        """Record a file as one that the film was made into, `beside` the film it is of.
+
+        Raises Conflict when another film was released since.
+        """
         await asyncio.to_thread(
-            self._ledger.films.deliver, film_id, kind, asset.digest, asset.media_type, recipe_key
+            self._ledger.films.deliver,
+            film_id,
+            kind,
+            asset.digest,
+            asset.media_type,
+            recipe_key,
+            beside=beside,
         )
 
-    async def give_signed(self, film_id: str, kind: str, asset: Asset, claim: Claim) -> None:
+    async def give_signed(
+        self, film_id: str, kind: str, asset: Asset, claim: Claim, *, beside: str | None = None
+    ) -> Asset:
         """Sign a file and record it as one that the film was made into."""
         signed, recipe = await self._signed(asset, claim)
-        await self.give(film_id, kind, signed, recipe.key)
+        await self.give(film_id, kind, signed, recipe.key, beside=beside)
+        return signed
 
-    async def give_text(self, film_id: str, kind: str, text: str, media_type: str) -> None:
+    async def give_text(
+        self, film_id: str, kind: str, text: str, media_type: str, *, beside: str
+    ) -> None:
         """Record a text as a file that the film was made into."""
         recipe = recipe_of("text", {"content": text, "media_type": media_type})
 
@@ -49,7 +71,7 @@ class Outlet:
         [made] = await self._workshop.made_files(recipe, make)
         asset = Asset(digest=made.digest, media_type=media_type, size=made.size)
         await self.keep(asset, recipe)
-        await self.give(film_id, kind, asset, recipe.key)
+        await self.give(film_id, kind, asset, recipe.key, beside=beside)
 
     async def keep(self, asset: Asset, recipe: GenerationRequest) -> None:
         """Put what was made into the index of assets, where outputs refer to it."""

@@ -50,7 +50,7 @@ class Release:
         self._ledger = ledger
         self._cutting = CuttingRoom(ledger)
         self._workshop = Workshop(ledger, store, work_dir)
-        self._captioning = Captioning(self._workshop, store)
+        self._captioning = Captioning(ledger, self._workshop, store)
         self._outlet = Outlet(ledger, self._workshop, identity)
         self._marks = marks or Marks()
 
@@ -63,17 +63,18 @@ class Release:
             timeline = await asyncio.to_thread(self._cutting.timeline, film_id)
             dossier = await asyncio.to_thread(Dossier, self._ledger, film_id, timeline)
             subtitles = brief_of(timeline).subtitles
-            captions = await self._captioning.cues(subtitles, timeline)
+            captions = await self._captioning.cues(film_id, subtitles, timeline)
             film = await self._with_tracks(
                 await self._asset(order.digest), subtitles, captions, timeline
             )
             self._marks.reach("releasing", film.digest)
-            await self._outlet.give_signed(film_id, "film", film, dossier.claim)
-            await self._give_captions(film_id, captions, timeline)
-            await self._give_credits(film_id, dossier)
+            signed = await self._outlet.give_signed(film_id, "film", film, dossier.claim)
+            await self._give_captions(film_id, captions, timeline, signed.digest)
+            await self._give_credits(film_id, dossier, signed.digest)
             for name, digest in order.stems.items():
                 stem = await self._asset(digest)
-                await self._outlet.give(film_id, f"stem.{name}", stem, None)
+                kind = f"stem.{name}"
+                await self._outlet.give(film_id, kind, stem, None, beside=signed.digest)
             await few_at_once([self._sign_clip(film_id, clip) for clip in dossier.clips])
 
     async def _asset(self, digest: str) -> Asset:
@@ -102,18 +103,25 @@ class Release:
 
         return await self._workshop.made(recipe, make)
 
-    async def _give_captions(self, film_id: str, captions: Captions, timeline: Timeline) -> None:
+    async def _give_captions(
+        self, film_id: str, captions: Captions, timeline: Timeline, beside: str
+    ) -> None:
         fps = rate_of(timeline)
         for language, cues in captions.items():
             kind = f"subtitles.{language}"
-            await self._outlet.give_text(film_id, f"{kind}.srt", srt(cues, fps, language), SRT)
-            await self._outlet.give_text(film_id, f"{kind}.vtt", webvtt(cues, fps, language), VTT)
+            texts = {
+                f"{kind}.srt": (srt(cues, fps, language), SRT),
+                f"{kind}.vtt": (webvtt(cues, fps, language), VTT),
+            }
+            for name, (text, media_type) in texts.items():
+                await self._outlet.give_text(film_id, name, text, media_type, beside=beside)
 
-    async def _give_credits(self, film_id: str, dossier: Dossier) -> None:
+    async def _give_credits(self, film_id: str, dossier: Dossier, beside: str) -> None:
         gathered = credits_of(dossier.brief.title, dossier.made_with, dossier.approvals)
         document = gathered.model_dump_json(indent=2) + "\n"
-        await self._outlet.give_text(film_id, "credits.json", document, JSON)
-        await self._outlet.give_text(film_id, "credits.txt", credits_text(gathered), TEXT)
+        give = self._outlet.give_text
+        await give(film_id, "credits.json", document, JSON, beside=beside)
+        await give(film_id, "credits.txt", credits_text(gathered), TEXT, beside=beside)
 
     async def _sign_clip(self, film_id: str, clip: Clip) -> None:
         """Sign the clip of a shot; one that can't carry credentials goes without, and is logged."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from activities.download import asset_of
-from filmforge.domain import Asset, GenerationRequest
+from filmforge.domain import Asset, GenerationRequest, Ingredient
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.makings import Making
@@ -82,12 +82,16 @@ class Workshop:
             folder = Path(name)
             sources = [folder / f"{n:05d}-{part.role}" for n, part in enumerate(recipe.inputs)]
             await few_at_once(
-                [
-                    self._store.fetch(part.digest, path)
-                    for part, path in zip(recipe.inputs, sources, strict=True)
-                ]
+                [self._fetch(part, path) for part, path in zip(recipe.inputs, sources, strict=True)]
             )
             yield folder, sources
+
+    async def _fetch(self, part: Ingredient, path: Path) -> None:
+        try:
+            await self._store.fetch(part.digest, path)
+        except NotFound as error:
+            remedy = "upload the same file again and resume the film, or retry the shot it is of"
+            raise NotFound(f"{error}, the {part.role}: {remedy}") from error
 
     async def made_before(self, recipes: Sequence[GenerationRequest]) -> dict[str, str]:
         """The digests of what recipes of one intermediate file came to, by the recipe's key."""

@@ -297,11 +297,15 @@ class ShotNews(Frozen):
 
 
 class FilmNews(Frozen):
-    """A change of a film that the workflow records in the read model."""
+    """A change of a film that the workflow records in the read model.
+
+    The `message` says in words what went wrong and what helps.
+    """
 
     film_id: Identifier
     execution: Execution
     reason: str | None = None
+    message: str = ""
 
 
 class Page(Frozen):

@@ -41,7 +41,7 @@ from filmforge.contracts import (
     rhythm_workflow_id,
 )
 from filmforge.domain import Stage
-from filmforge.errors import BadMedia, Conflict, FilmError, ServiceUnavailable
+from filmforge.errors import BadMedia, Conflict, FilmError, NotFound, ServiceUnavailable
 from filmforge.settings import Settings
 
 CALL_TIMEOUT = timedelta(seconds=20)
@@ -157,7 +157,8 @@ class Engine:
     async def find_rhythm(self, reference: str, patience_s: float) -> bool:
         """Have the rhythm of a file found; False when that takes longer than `patience_s`.
 
-        The search goes on then, and the same call joins it. Raises BadMedia for what is no film.
+        The search goes on then, and the same call joins it. Raises BadMedia for what is no film,
+        NotFound for what the store does not have.
         """
         try:
             handle = await self.client.start_workflow(
@@ -196,8 +197,10 @@ def _refusal(error: WorkflowUpdateFailedError) -> FilmError:
 def _failed_step(error: WorkflowFailureError) -> FilmError:
     """What the one step of a small workflow failed with."""
     cause = error.cause.__cause__
-    if isinstance(cause, ApplicationError) and cause.type == BadMedia.code:
-        return BadMedia(cause.message)
+    if isinstance(cause, ApplicationError):
+        for permanent in (BadMedia, NotFound):
+            if cause.type == permanent.code:
+                return permanent(cause.message)
     return ServiceUnavailable(f"it could not be done: {cause or error.cause}; send it again")
 
 

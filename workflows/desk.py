@@ -43,7 +43,8 @@ class Desk:
     `_queue` holds plans to start, `_requeue` positions to be planned (again), `_active` the
     running children, `_waiting` the shots laid aside for a person or for budget, `_in_hand`
     those whose command is being recorded. `_changes` counts everything that happened. `_short`
-    means that parked shots are being tried again under the limit that parked them.
+    means that parked shots are being tried again under the limit that parked them. `_blocked` is
+    why the film itself can't go on, `_words` say what is to be done about that.
     """
 
     def __init__(self, order: FilmOrder) -> None:
@@ -64,6 +65,7 @@ class Desk:
         self._cancelled = False
         self._closed = False
         self._blocked: str | None = None
+        self._words = ""
 
     @property
     def _film(self) -> FilmPlan:

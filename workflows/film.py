@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from filmforge.fields import Frozen
     from filmforge.quality import Verdict
     from workflows.desk import Desk
-    from workflows.failure import code_of
+    from workflows.failure import code_of, words_of
     from workflows.policies import BOOKS, FINISH
     from workflows.shot import ShotWorkflow
 
@@ -126,11 +126,11 @@ class FilmWorkflow(Desk):
                     await self._deliver(master, checked)
         except (ActivityError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
-                self._blocked = code_of(error) or "assembly_failed"
+                self._block(code_of(error) or "assembly_failed", words_of(error))
 
     async def _deliver(self, master: MasterOrder, checked: Verdict) -> None:
         if not checked.passes:
-            self._blocked = "quality"
+            self._block("quality", "; ".join(checked.words))
             return
         await self._step("release", master)
         few = asyncio.Semaphore(DELIVERIES_AT_ONCE)
@@ -144,7 +144,10 @@ class FilmWorkflow(Desk):
         ended = await asyncio.gather(*map(deliver, places), return_exceptions=True)
         if failed := [error for error in ended if error and not is_cancelled_exception(error)]:
             workflow.logger.warning("deliveries failed: %s", failed)
-            self._blocked = "undelivered"
+            self._block("undelivered", "; ".join(map(words_of, failed)))
+
+    def _block(self, reason: str, words: str) -> None:
+        self._blocked, self._words = reason, words
 
     async def _step(self, name: str, order: Frozen, result: type[R] | None = None) -> R:
         """A step on the CPU queue, given up when the film is cancelled meanwhile."""
@@ -245,7 +248,8 @@ class FilmWorkflow(Desk):
     async def _tell(self, execution: Execution, reason: str | None = None) -> None:
         if self._told != (execution, reason):
             self._told = (execution, reason)
-            news = FilmNews(film_id=self._film_id, execution=execution, reason=reason)
+            said = self._words if reason and reason == self._blocked else ""
+            news = FilmNews(film_id=self._film_id, execution=execution, reason=reason, message=said)
             await workflow.execute_activity("report_film", news, **BOOKS)
 
     async def _wind_down(self) -> None:

@@ -20,6 +20,7 @@ Document = dict[str, Any]
 
 _TIMEOUT = httpx.Timeout(60, connect=5)
 _LONG_TIMEOUT = httpx.Timeout(600, connect=5)
+_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0
 
 
 class Api:
@@ -61,6 +62,11 @@ class Api:
     def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """Ask for something to be done; `body` is sent as JSON."""
         return self._call("POST", path, json=body, headers=headers)
+
+    def ask(self, path: str, body: Any) -> tuple[Any, float]:
+        """Post something, and learn after how many seconds the API wishes to be asked again."""
+        answer = self._answer("POST", path, json=body)
+        return _document(answer), _pause_s(answer)
 
     def send(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Any:
         """Post a JSON document as it was written."""
@@ -105,11 +111,11 @@ class Api:
         return size
 
     def pieces(self, url: str, params: Mapping[str, Any] | None = None) -> Iterator[bytes]:
-        """The bytes of a file as they arrive."""
+        """The bytes of a file as they arrive; one that is made for this call may take minutes."""
         address = self._address(url)
-        key = self._key(address)
+        options: dict[str, Any] = {"headers": self._key(address), "timeout": _LONG_TIMEOUT}
         try:
-            with self._client.stream("GET", address, params=params, headers=key) as answer:
+            with self._client.stream("GET", address, params=params, **options) as answer:
                 if not answer.is_success:
                     answer.read()
                     refuse(answer)
@@ -126,6 +132,9 @@ class Api:
         return digest.hexdigest(), size
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
+        return _document(self._answer(method, path, **options))
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         address = self._address(path)
         headers = {
             "Accept": "application/json",
@@ -137,7 +146,7 @@ class Api:
         except httpx.TransportError as error:
             raise unreachable(self._access.url, error) from None
         refuse(answer)
-        return _document(answer)
+        return answer
 
     def _address(self, path: str) -> str:
         return path if "://" in path else f"{self._access.url}{path}"
@@ -179,6 +188,11 @@ def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
     if isinstance(error, httpx.ConnectError):
         return Unreachable(f"{url} does not answer. Start it with `filmforge up`.")
     return Unreachable(f"{url} did not answer ({type(error).__name__}). Try again.")
+
+
+def _pause_s(answer: httpx.Response) -> float:
+    told = answer.headers.get("retry-after", "")
+    return min(float(told), _LONGEST_PAUSE_S) if told.isdecimal() else _PAUSE_S
 
 
 def _document(answer: httpx.Response) -> Any:

@@ -1,14 +1,20 @@
 """Commands that take the cut out to an editor and back."""
 
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from filmforge.cli.connect import connect, print_json, say, tell
+from filmforge.cli.connect import connect, console, print_json, say, tell
 from filmforge.cli.options import AsJson, FilmId, State
-from filmforge.errors import BadInput
+from filmforge.errors import BadInput, ServiceUnavailable
 
+PATIENCE_S = 600.0
 _DIGEST_CHARS = 64
 
 
@@ -72,7 +78,8 @@ def recut(
         if file is None:
             answer = api.delete(path)
         else:
-            answer = api.upload(path, file, dry_run=str(dry_run).lower())
+            with _without_media(file) as sent:
+                answer = api.upload(path, sent, dry_run=str(dry_run).lower())
     tell(answer, as_json, _recut_lines if file else _message)
 
 
@@ -95,7 +102,7 @@ def rhythm(
     with connect(state) as api:
         digest = _digest_of(api, reference)
         wish = {"reference": digest, "mapping": mapping, "apply": apply}
-        answer = api.post(film_path(film, "rhythm"), wish)
+        answer = _found(api, film_path(film, "rhythm"), wish)
     tell(answer, as_json, _rhythm_lines)
 
 
@@ -122,6 +129,43 @@ def _is_there(target: Path, digest: str) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == digest
 
 
+@contextmanager
+def _without_media(file: Path) -> Iterator[Path]:
+    """What is sent of an edited file: of an archive only the timeline, for the film has the media.
+
+    Raises BadInput for an archive without one.
+    """
+    if not zipfile.is_zipfile(file):
+        yield file
+        return
+    from filmforge.interchange.otioz import content_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        timeline = Path(folder) / f"{file.stem}.otio"
+        timeline.write_text(content_of(file), encoding="utf-8")
+        yield timeline
+
+
+def _found(api: Any, path: str, wish: dict[str, Any]) -> Any:
+    """The answer as soon as the shots of the reference are found.
+
+    Raises ServiceUnavailable when that takes longer than `PATIENCE_S`.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    answer, pause_s = api.ask(path, wish)
+    if answer["rhythm"] is None:
+        console(stderr=True).print("The shots of the reference are being found: waiting for them.")
+    while answer["rhythm"] is None:
+        if time.monotonic() + pause_s > deadline:
+            raise ServiceUnavailable(
+                "the shots of the reference are not found yet and nothing was applied: "
+                "the search goes on, so give the same command again later"
+            )
+        time.sleep(pause_s)
+        answer, pause_s = api.ask(path, wish)
+    return answer
+
+
 def _digest_of(api: Any, reference: str) -> str:
     path = Path(reference)
     if path.is_file():
@@ -146,8 +190,6 @@ def _recut_lines(answer: Any) -> str:
 
 def _rhythm_lines(answer: Any) -> str:
     found = answer["rhythm"]
-    if found is None:
-        return _message(answer)
     lines = [
         f"{answer['message']}: the reference has {found['shots']} shots of "
         f"{found['average_s']} s on average"
@@ -157,4 +199,4 @@ def _rhythm_lines(answer: Any) -> str:
         + ("" if each["frames"] == each["wanted"] else " (as far as there is material)")
         for each in answer["lengths"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *answer.get("remarks", ())])

@@ -64,5 +64,4 @@ def verify(
 
 def _within(name: str) -> PurePosixPath:
     """The name as a path that leads nowhere but down."""
-    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
-    return PurePosixPath(*parts)
+    return PurePosixPath(*(part for part in name.split("/") if part not in ("", "..")))

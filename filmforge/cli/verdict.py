@@ -77,7 +77,7 @@ def wants(film: Film) -> list[Wish]:
 
 
 def found_lines(film: Film, most: int = 10) -> list[str]:
-    """What was found in the newest takes and in the files of a film that is no reason to wait."""
+    """What was found in a film's newest takes and files, or left out, that is no reason to wait."""
     newest = {
         (shot["shot_id"], take["kind"]): take
         for shot in worked_on(film)
@@ -91,7 +91,7 @@ def found_lines(film: Film, most: int = 10) -> list[str]:
         if (found := each.get("checked")) and found["outcome"] == "warn"
         for words in found["words"]
     ]
-    return _at_most(lines, most)
+    return _at_most([*film.get("remarks", ()), *lines], most)
 
 
 def asked_lines(film: Film, most: int = 10) -> list[str]:
@@ -109,7 +109,8 @@ def _wish_for_film(film: Film) -> Wish:
     film_id, reason = film["film_id"], film.get("reason") or "no reason given"
     what = f"the film needs attention, {reason}"
     if reason != "quality":
-        return Wish(what, f"filmforge cancel|resume {film_id}")
+        said = f" ({film['message']})" if film.get("message") else ""
+        return Wish(f"{what}{said}", f"filmforge cancel|resume {film_id}")
     held = [made for made in film.get("outputs") or () if made["kind"] == "assembled"]
     words = [words for made in held for words in (made.get("checked") or {}).get("words", ())]
     return Wish(f"{what} ({'; '.join(words)})", f"filmforge accept {film_id}")

@@ -8,7 +8,7 @@ from filmforge.cut.notes import notes_of, pin
 from filmforge.cut.origins import tell_origins
 from filmforge.cut.room import CuttingRoom, shown
 from filmforge.cut.tracks import digest_of
-from filmforge.domain import Asset, Execution
+from filmforge.domain import Asset
 from filmforge.errors import Conflict
 from filmforge.interchange.media_names import file_name, suffix_of
 from filmforge.ledger import Ledger
@@ -36,13 +36,10 @@ def timeline_to_hand_over(ledger: Ledger, film_id: str) -> Timeline:
 
 
 def must_be_made(ledger: Ledger, film_id: str) -> None:
-    """Raises Conflict unless every shot to be shown is finished: another run would pay for it."""
-    open_shots = [
-        record.shot.shot_id
-        for record in shown(ledger.shots.of_film(film_id))
-        if record.execution is not Execution.SUCCEEDED or not record.conformed_digest
-    ]
-    _refuse(film_id, open_shots, "are not finished", "Resume the film first, or skip them.")
+    """Raises Conflict unless every shot and sound has landed: another run would pay for it."""
+    every = [*ledger.shots.of_film(film_id), *ledger.shots.sounds_of_film(film_id)]
+    unfinished = [record.shot.shot_id for record in shown(every) if not record.landed]
+    _refuse(film_id, unfinished, "are not finished", "Resume the film first, or skip them.")
 
 
 def media_files(timeline: Timeline, assets: Mapping[str, Asset]) -> dict[str, str]:

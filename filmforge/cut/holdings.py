@@ -19,7 +19,7 @@ from filmforge.ledger.shots import ShotRecord
 def holdings(ledger: Ledger, film_id: str, recut: Recut | None = None) -> Library:
     """Every take of every shot, the cards, and the sounds.
 
-    A sound that a person uploaded is the film's as soon as its `recut` names it.
+    As in a brief, any sound that is stored is the film's once its `recut` names the whole digest.
     """
     brief = ledger.films.read(film_id).brief
     records = ledger.shots.of_film(film_id)

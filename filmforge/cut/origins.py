@@ -21,7 +21,7 @@ def tell_origins(timeline: Timeline, ledger: Ledger, film_id: str) -> None:
         shot_id = str(told.get("shot_id"))
         if take := _take(takes.get(shot_id, ()), told.get("digest")):
             request = requests.get(take.request_key)
-            frame = _frame(request)
+            frame = frame_of(request)
             approval = approvers.get((shot_id, frame)) if frame else told.get("approval")
             clip.metadata[OURS] = {**told, **_facts(take, request), "approval": approval}
 
@@ -30,8 +30,8 @@ def _take(takes: Sequence[Take], digest: object) -> Take | None:
     return next((take for take in takes if take.digest == digest), None)
 
 
-def _frame(request: GenerationRequest | None) -> str | None:
-    """The digest of the approved frame that a clip was made from."""
+def frame_of(request: GenerationRequest | None) -> str | None:
+    """The digest of the frame that a clip was made from; a person's own clip was made from none."""
     parts = request.inputs if request else ()
     return next((part.digest for part in parts if part.role == "frame"), None)
 

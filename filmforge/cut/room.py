@@ -8,9 +8,9 @@ from math import ceil
 
 from opentimelineio.schema import Timeline, Track
 
-from filmforge.brief import Brief
+from filmforge.brief import Brief, Film
 from filmforge.cut.cards import card_recipe, cards_of, opening_of, with_cards
-from filmforge.cut.layout import Slot, frames_of, lay_out
+from filmforge.cut.layout import Slot, film_frames, frames_of, lay_out
 from filmforge.cut.recutting import slots_of_recut, tracks_of_recut
 from filmforge.cut.sounds import placed, sound_with_digests
 from filmforge.cut.timeline import Heading, Picked, Plain, Stretch, heard_with, timeline_of
@@ -93,7 +93,7 @@ class CuttingRoom:
         stretches: list[Stretch] = []
         for part, slot in zip(recut.shown, slots_of_recut(recut), strict=True):
             if not part.shot_id or not part.digest:
-                stretches.append(Plain(slot=slot, colour=part.plain or "black"))
+                stretches.append(Plain(slot=slot, colour=part.colour or "black"))
                 continue
             each = rushes.get(part.shot_id)
             if each is None or part.digest not in each.takes:
@@ -185,6 +185,11 @@ def shown(records: Sequence[ShotRecord]) -> list[ShotRecord]:
 def lay_out_film(shots: Sequence[Shot], brief: Brief) -> list[Slot]:
     """Where each shot of a film lies, its cards among them."""
     return lay_out(shots, brief.output.fps, brief.transition, opening_of(brief), brief.trim)
+
+
+def submitted_frames(film: Film) -> int:
+    """How many frames a film lasts as it was submitted, its cards among them."""
+    return film_frames(lay_out_film(with_cards(film.shots, film), film))
 
 
 def _heading(film: FilmRecord) -> Heading:

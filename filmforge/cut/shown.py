@@ -13,7 +13,7 @@ from filmforge.interchange.timeline import OURS
 class Seen(NamedTuple):
     """A shot as the film shows it for `frames` from its frame `start` on, transitions included.
 
-    `told` is what the timeline says of the take.
+    `told` is what the timeline says of the take; `in_part` whether less than all of it is shown.
     """
 
     shot_id: str
@@ -21,6 +21,7 @@ class Seen(NamedTuple):
     start: int
     frames: int
     told: dict[str, Any]
+    in_part: bool
 
     @property
     def end(self) -> int:
@@ -29,11 +30,12 @@ class Seen(NamedTuple):
 
 
 def shots_seen(timeline: Timeline) -> Iterator[Seen]:
-    """Every piece of a shot in the order shown; cards and plain colours are none."""
+    """Every piece of a shot or a card in the order shown; plain colours are none."""
     parts = [part for part in track_of(timeline, PICTURE) if isinstance(part, Clip | Gap)]
     start = 0
     for part, slot in zip(parts, slots_of(timeline), strict=True):
         if isinstance(part, Clip) and isinstance(part.media_reference, ExternalReference):
             told = dict(part.metadata.get(OURS, {}))
-            yield Seen(slot.shot_id, digest_of(part), start, slot.frames, told)
+            in_part = slot.frames < int(part.available_range().duration.value)
+            yield Seen(slot.shot_id, digest_of(part), start, slot.frames, told, in_part)
         start += slot.frames - slot.overlap

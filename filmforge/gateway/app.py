@@ -45,7 +45,7 @@ from filmforge.store import AssetStore
 THREADS = 24
 # Looking into an uploaded file takes a processor for seconds: the rest must go on.
 LOOKS = 2
-# An export with its media takes the disk space of both.
+# An export with its media takes the disk space of both, until it is read to its end.
 EXPORTS = 4
 _AGAIN_S = 5.0
 

@@ -30,6 +30,7 @@ def board_page(gateway: Gateway, film_id: str, start: int) -> HTMLResponse:
         films=made,
         title=film.brief.title or film_id,
         film=film,
+        message=ledger.films.message(film),
         landed=tally.get(Review.DONE, 0) + tally.get(Review.OMITTED, 0),
         waiting=tally.get(Review.WFA, 0),
         budget=ledger.budget(film_id),

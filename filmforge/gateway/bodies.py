@@ -36,6 +36,7 @@ _LARGE_OBJECTS: dict[tuple[str, ...], int] = {
 MAX_DIGITS = 40
 READ_TIMEOUT_S = 60
 STALL_S = 30
+SMALLER = "make it smaller"
 _DISCARD_BYTES = 32 * 2**20
 _DISCARD_S = 2.0
 _CLOSE = {"Connection": "close"}
@@ -105,7 +106,7 @@ def parse_json(raw: bytes) -> Any:
     return document
 
 
-async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def pieces(request: Request, limit: int, remedy: str = SMALLER) -> AsyncIterator[bytes]:
     """The body as it arrives. Raises Refusal: 413 over `limit` bytes, 408 when it stalls."""
     known: bytes | None = getattr(request.state, "raw_body", None)
     if known is not None:
@@ -120,7 +121,7 @@ async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
             yield piece
     if left < 0:
         await _discard(stream)
-        detail = f"The body is larger than {limit:,} bytes: make it smaller."
+        detail = f"The body is larger than {limit:,} bytes: {remedy}."
         raise Refusal(413, "too_large", detail, headers=_CLOSE)
 
 

@@ -1,6 +1,6 @@
 """What a film was made into, as it is answered: each file with its name and its URL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from filmforge.errors import NotFound
 from filmforge.fields import Digest, Frozen
@@ -75,9 +75,9 @@ def outputs_of(gateway: Gateway, url_of: UrlOf, film_id: str) -> list[OutputView
             name=(name := _name(film_id, each)),
             digest=each.digest,
             media_type=each.media_type,
-            files=len(made.get(each.recipe_key or "", ())) or 1,
+            files=len(files := made.get(each.recipe_key or "", ())) or 1,
             checked=each.checked,
-            url=_playlist(gateway, film_id, each) or url_of(each.digest, name),
+            url=_playlist(gateway, film_id, each, files) or url_of(each.digest, name),
         )
         for each in given
     ]
@@ -130,13 +130,13 @@ def _makings(gateway: Gateway, output: Output) -> tuple[Making, ...]:
     return gateway.ledger.makings.of(output.recipe_key) if output.recipe_key else ()
 
 
-def _playlist(gateway: Gateway, film_id: str, output: Output) -> str:
+def _playlist(gateway: Gateway, film_id: str, output: Output, files: Sequence[Making]) -> str:
     """The address of a playlist, under which what it names is found too; empty for other files."""
-    if output.media_type != PLAYLIST:
+    if output.media_type != PLAYLIST or not files:
         return ""
     base = sign_output(gateway.settings, film_id, output.kind)
-    entry = next(m.name for m in _makings(gateway, output) if m.digest == output.digest)
-    return f"{base}/{output.kind}/{entry.rpartition('/')[2]}"
+    # The first opens the others, also where the recipe was made anew and its bytes are others now.
+    return f"{base}/{output.kind}/{files[0].name.rpartition('/')[2]}"
 
 
 def _name(film_id: str, output: Output) -> str:

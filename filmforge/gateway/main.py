@@ -15,6 +15,7 @@ from structlog.typing import Processor
 from filmforge.engine import Engine
 from filmforge.errors import FilmError
 from filmforge.gateway.app import build_app
+from filmforge.gateway.scratch import scratch
 from filmforge.ledger import open_ledger
 from filmforge.providers.registry import build_registry
 from filmforge.settings import Settings
@@ -59,7 +60,9 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     registry = build_registry(settings, store.fetch)
     ledger = open_ledger(settings.database_url.get_secret_value())
     try:
-        await Server(build_app(settings, ledger, store, engine, registry), host, port).serve()
+        app = build_app(settings, ledger, store, engine, registry)
+        with scratch(settings.work_dir):
+            await Server(app, host, port).serve()
     finally:
         await registry.close()
         ledger.close()

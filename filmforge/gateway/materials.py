@@ -11,7 +11,7 @@ from filmforge.fields import Digest, Frozen
 from filmforge.gateway.assets import Words
 from filmforge.gateway.auth import caller
 from filmforge.gateway.problems import Refusal
-from filmforge.gateway.replies import json_response
+from filmforge.gateway.replies import FILE_BODY, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.uploads import receive, workspace
 from filmforge.gateway.view import Links
@@ -19,9 +19,6 @@ from filmforge.gateway.wording import FieldError
 from filmforge.media.materials import MAX_BYTES, Material, MaterialKind, judge
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"], dependencies=[Depends(caller)])
-
-_FILE = {"schema": {"type": "string", "format": "binary"}}
-_DESCRIBED = {"requestBody": {"required": True, "content": {"application/octet-stream": _FILE}}}
 
 
 class Uploaded(Frozen):
@@ -37,7 +34,7 @@ class Uploaded(Frozen):
     url: str
 
 
-@router.post("", status_code=201, response_model=Uploaded, openapi_extra=_DESCRIBED)
+@router.post("", status_code=201, response_model=Uploaded, openapi_extra=FILE_BODY)
 async def upload(
     request: Request,
     name: Annotated[Words, Query(description="words to find the file by")] = "",

@@ -1,7 +1,7 @@
 """Recuts: an edited timeline comes back, and the film is joined anew from what it has."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -13,10 +13,11 @@ from filmforge.domain import Stage
 from filmforge.errors import Conflict
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
+from filmforge.gateway.captioned import overruns_of_files
 from filmforge.gateway.control import until_closed
 from filmforge.gateway.films import start
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.replies import json_response
+from filmforge.gateway.replies import FILE_BODY, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.uploads import receive, workspace
 from filmforge.gateway.view import status_url
@@ -28,17 +29,14 @@ from filmforge.ledger.films import FilmRecord
 
 router = APIRouter(prefix="/v1/films/{film_id}/recut", tags=["cut"], dependencies=[Depends(caller)])
 
-_FILE = {"schema": {"type": "string", "format": "binary"}}
-_DESCRIBED: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"application/octet-stream": _FILE}}
-}
+_LIGHTER = "send the .otio or .fcpxml alone, for the film has the media"
 
 
 class Recutting(Frozen):
     """What a recut makes of the film; `notes` counts the review notes that came with it.
 
     `shots` are those that are shown, in order, `omitted` those that are not; `frames` is the
-    film's new length; `remarks` say what the file held that was left out.
+    film's new length; `remarks` say what is left out of the file and of the film's subtitles.
     """
 
     film_id: str
@@ -59,7 +57,7 @@ class RecutCleared(Frozen):
     status_url: str
 
 
-@router.post("", status_code=202, response_model=Recutting, openapi_extra=_DESCRIBED)
+@router.post("", status_code=202, response_model=Recutting, openapi_extra=FILE_BODY)
 async def recut(
     request: Request,
     film: KnownFilm,
@@ -71,16 +69,26 @@ async def recut(
     if not dry_run:
         must_have_ended(film)
     with workspace(gateway.settings.work_dir) as path:
-        await receive(request, path, gateway.settings.max_asset_bytes)
+        await receive(request, path, gateway.settings.max_asset_bytes, _LIGHTER)
         async with request.app.state.looks:
             edited = await asyncio.to_thread(read_recut, path, film.brief.output.fps)
             settled = await asyncio.to_thread(_settled, gateway.ledger, film.film_id, edited)
     wanted, notes = settled
-    if dry_run:
-        return json_response(recutting(gateway, film, wanted, "the film can be cut so", len(notes)))
-    await cut_anew(gateway, film, wanted, who, notes)
-    told = recutting(gateway, film, wanted, "the film is being cut anew", len(notes))
-    return json_response(told, 202)
+    overruns = await overruns_of_files(gateway, film.brief, wanted.frames)
+    message = "the film can be cut so" if dry_run else "the film is being cut anew"
+    if not dry_run:
+        await cut_anew(gateway, film, wanted, who, notes)
+    told = Recutting(
+        film_id=film.film_id,
+        message=message,
+        status_url=status_url(gateway, film.film_id),
+        shots=wanted.order,
+        omitted=wanted.omitted,
+        frames=wanted.frames,
+        remarks=(*wanted.remarks, *overruns),
+        notes=len(notes),
+    )
+    return json_response(told, 200 if dry_run else 202)
 
 
 @router.delete("", status_code=202, response_model=RecutCleared)
@@ -119,22 +127,6 @@ async def cut_anew(
     await until_closed(gateway, film.film_id)
     await asyncio.to_thread(_keep, gateway.ledger, film.film_id, wanted, who, notes)
     await start(gateway, film.film_id, Stage.FILM, {"film_id": film.film_id})
-
-
-def recutting(
-    gateway: Gateway, film: FilmRecord, wanted: Recut, message: str, notes: int = 0
-) -> Recutting:
-    """What is answered of a recut."""
-    return Recutting(
-        film_id=film.film_id,
-        message=message,
-        status_url=status_url(gateway, film.film_id),
-        shots=wanted.order,
-        omitted=wanted.omitted,
-        frames=wanted.frames,
-        remarks=wanted.remarks,
-        notes=notes,
-    )
 
 
 def _settled(ledger: Ledger, film_id: str, edited: Recut) -> tuple[Recut, tuple[ReviewNote, ...]]:

@@ -3,14 +3,15 @@
 import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 from filmforge.brief import Film
+from filmforge.cut.overrun import late
+from filmforge.cut.room import submitted_frames
 from filmforge.errors import BadInput, BadMedia, NotFound
 from filmforge.gateway.problems import invalid
+from filmforge.gateway.scratch import UPLOADS, folder_of
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.wording import MAX_ERRORS, FieldError
 from filmforge.media.captionfile import read_captions
@@ -18,7 +19,7 @@ from filmforge.media.cards import check_card
 from filmforge.media.fonts import choose_fonts
 from filmforge.media.materials import MaterialKind
 from filmforge.sound import LANES
-from filmforge.subtitles import Subtitles, SubtitleTrack
+from filmforge.subtitles import Cue, Subtitles, SubtitleTrack
 
 _UPLOAD = "Upload it with POST /v1/assets (`filmforge upload FILE`) first, and name its digest."
 
@@ -57,7 +58,8 @@ async def check_references(gateway: Gateway, film: Film, looks: asyncio.Semaphor
     _refuse(await asyncio.to_thread(_missing, gateway, named))
     if not (film.title_card or film.end_card or film.subtitles):
         return
-    with tempfile.TemporaryDirectory(dir=_folder(gateway)) as name:
+    uploads = folder_of(gateway.settings.work_dir, UPLOADS)
+    with tempfile.TemporaryDirectory(dir=uploads) as name:
         folder = Path(name)
         for each in named:
             if each.kind in ("font", "captions"):
@@ -72,12 +74,6 @@ async def _fetch(gateway: Gateway, named: Reference, folder: Path) -> None:
     except NotFound:
         problem = f"the file {named.digest} is known and not stored any more"
         raise BadInput(named.field, problem, _UPLOAD) from None
-
-
-def _folder(gateway: Gateway) -> Path:
-    uploads = gateway.settings.work_dir / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    return uploads
 
 
 def _refuse(errors: Sequence[FieldError]) -> None:
@@ -143,9 +139,10 @@ def _texts(film: Film, track: SubtitleTrack, at: str, folder: Path) -> Iterator[
     """Every text of a track with the field it stands in."""
     if track.file:
         try:
-            cues = read_captions(folder / track.file, film.output.fps, _frames_at_most(film))
+            cues = read_captions(folder / track.file, film.output.fps)
         except BadInput as error:
             raise BadInput(f"{at}.file", error.problem, error.remedy) from None
+        _check_timed(film, cues, f"{at}.file")
         yield from ((f"{at}.file", line) for cue in cues for line in cue.lines)
     elif track.lines is not None:
         yield from ((f"{at}.lines.{shot}", line) for shot, line in track.lines.items())
@@ -154,8 +151,13 @@ def _texts(film: Film, track: SubtitleTrack, at: str, folder: Path) -> Iterator[
             yield f"shots[{index}].dialogue", shot.dialogue or ""
 
 
-def _frames_at_most(film: Film) -> int:
-    cards = [card for card in (film.title_card, film.end_card) if card]
-    lengths = [each.duration for each in cards] + [each.duration for each in film.shots]
-    seconds = sum(map(Fraction, lengths), Fraction(0))
-    return ceil(seconds * film.output.fps) + len(film.shots) + len(cards)
+def _check_timed(film: Film, cues: Sequence[Cue], field: str) -> None:
+    frames = submitted_frames(film)
+    if count := late(cues, frames):
+        end_s = float(frames / film.output.fps)
+        raise BadInput(
+            field,
+            f"{count} of {len(cues)} subtitles begin after the film's end, at {end_s:.2f} s",
+            "Upload a file that is timed to the film as it is cut: crossfades, wipes and trims "
+            "make it shorter than its shots together.",
+        )

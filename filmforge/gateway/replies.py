@@ -10,6 +10,13 @@ from starlette.responses import Response
 
 from filmforge.gateway.problems import Problem
 
+# The description of a body that is a file as it is.
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 _TEMPLATE = "#/components/schemas/{model}"
 _described: dict[str, type[BaseModel]] = {}
 

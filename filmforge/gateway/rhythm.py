@@ -11,10 +11,11 @@ from filmforge.cut.notes import without_marks
 from filmforge.cut.rhythm import cut_to_rhythm, rhythm_recipe
 from filmforge.cut.room import CuttingRoom
 from filmforge.domain import Kind
-from filmforge.errors import BadInput
+from filmforge.errors import BadInput, NotFound
 from filmforge.fields import Digest, Frozen, Identifier
 from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import read_model
+from filmforge.gateway.captioned import overruns_of_files
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.problems import RETRY_AFTER_S
 from filmforge.gateway.recut import cut_anew, must_have_ended
@@ -67,7 +68,10 @@ class RhythmFound(Frozen):
 
 
 class RhythmTold(Frozen):
-    """The suggestion; while the reference is still looked at, there is no `rhythm` yet."""
+    """The suggestion; while the reference is still looked at, there is no `rhythm` yet.
+
+    `remarks` say what is left out of the film's subtitles.
+    """
 
     film_id: str
     message: str
@@ -76,6 +80,7 @@ class RhythmTold(Frozen):
     rhythm: RhythmFound | None = None
     lengths: tuple[Length, ...] = ()
     frames: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @router.post("", response_model=RhythmTold, openapi_extra=body_of(RhythmWish))
@@ -87,12 +92,13 @@ async def rhythm(request: Request, film: KnownFilm, who: Caller) -> Response:
         must_have_ended(film)
     await asyncio.to_thread(_check, gateway.ledger, wish.reference, film.film_id)
     url = status_url(gateway, film.film_id)
-    if not await gateway.engine.find_rhythm(wish.reference, PATIENCE_S):
+    found = await _found(gateway, wish.reference)
+    if found is None:
         message = "the shots of the reference are being found: ask again in a moment"
         told = RhythmTold(film_id=film.film_id, message=message, status_url=url)
         return json_response(told, 202, {"Retry-After": str(RETRY_AFTER_S)})
-    found = await _found(gateway, wish.reference)
     cut, lengths = await asyncio.to_thread(_cut, gateway.ledger, film.film_id, found, wish.mapping)
+    overruns = await overruns_of_files(gateway, film.brief, cut.frames)
     if wish.apply:
         await cut_anew(gateway, film, cut, who)
     told = RhythmTold(
@@ -103,6 +109,7 @@ async def rhythm(request: Request, film: KnownFilm, who: Caller) -> Response:
         rhythm=_told(found),
         lengths=tuple(_length(each, cut) for each in lengths),
         frames=cut.frames,
+        remarks=overruns,
     )
     return json_response(told, 202 if wish.apply else 200)
 
@@ -118,10 +125,27 @@ def _check(ledger: Ledger, reference: str, film_id: str) -> None:
     must_be_made(ledger, film_id)
 
 
-async def _found(gateway: Gateway, reference: str) -> Rhythm:
-    key = rhythm_recipe(reference).key
-    (making,) = await asyncio.to_thread(gateway.ledger.makings.of, key)
-    loaded = await gateway.store.load(making.digest, _MAX_BYTES)
+async def _found(gateway: Gateway, reference: str) -> Rhythm | None:
+    """The rhythm as it was found before, or else as it is now; None while it is looked for."""
+    if known := await _known(gateway, reference):
+        return known
+    try:
+        ended = await gateway.engine.find_rhythm(reference, PATIENCE_S)
+    except NotFound as error:
+        problem = f"the file {reference} is known and not stored any more"
+        raise BadInput("reference", problem, "Upload the film again.") from error
+    return await _known(gateway, reference) if ended else None
+
+
+async def _known(gateway: Gateway, reference: str) -> Rhythm | None:
+    """The rhythm that was found and is still in the store."""
+    made = await asyncio.to_thread(gateway.ledger.makings.of, rhythm_recipe(reference).key)
+    if not made:
+        return None
+    try:
+        loaded = await gateway.store.load(made[0].digest, _MAX_BYTES)
+    except NotFound:
+        return None
     return Rhythm.model_validate_json(loaded.data)
 
 

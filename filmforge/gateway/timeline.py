@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -10,6 +11,7 @@ from typing import Annotated, Any, BinaryIO
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from opentimelineio.schema import Timeline
+from starlette.types import Message, Send
 
 from filmforge.cut.handover import media_digests, media_files, timeline_to_hand_over
 from filmforge.domain import Asset
@@ -17,6 +19,7 @@ from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.replies import json_response
+from filmforge.gateway.scratch import EXPORTS, folder_of
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.view import Links
 from filmforge.interchange.export import MEDIA_TYPES, Format, write_timeline
@@ -28,6 +31,8 @@ router = APIRouter(
 
 _PIECE_BYTES = 1 << 20
 _FETCHES = 4
+# Whoever takes nothing for so long makes room for others.
+READ_STALL_S = 120.0
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file",
@@ -37,6 +42,23 @@ _FILES: dict[int | str, dict[str, Any]] = {
         },
     }
 }
+
+
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """Room for one more export, until its answer is read to its end or the reader has gone."""
+    async with request.app.state.exports:
+        yield
+
+
+class _Archive(StreamingResponse):
+    """The answer that gives up on a reader who stalls."""
+
+    async def stream_response(self, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(READ_STALL_S):
+                await send(message)
+
+        await super().stream_response(in_time)
 
 
 class MediaFile(Frozen):
@@ -60,6 +82,7 @@ class MediaList(Frozen):
 async def export(
     request: Request,
     film: KnownFilm,
+    _held: Annotated[None, Depends(_turn, scope="request")],
     format_: Annotated[
         Format, Query(alias="format", description="otioz holds the media too; an EDL no sound")
     ] = "otio",
@@ -67,14 +90,13 @@ async def export(
     """The cut with its takes, transitions, sounds and review notes, for an editor to open."""
     gateway = gateway_of(request)
     timeline, names, _ = await asyncio.to_thread(_handed_over, gateway, film.film_id)
-    async with request.app.state.exports:
-        file, size = await _written(gateway, film, timeline, format_, names)
+    file, size = await _written(gateway, film, timeline, format_, names)
     headers = {
         "Content-Disposition": f'attachment; filename="{film.film_id}.{format_}"',
         "Content-Length": str(size),
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(_read(file), headers=headers, media_type=MEDIA_TYPES[format_])
+    return _Archive(_read(file), headers=headers, media_type=MEDIA_TYPES[format_])
 
 
 @router.get("/media", response_model=MediaList)
@@ -108,7 +130,8 @@ async def _written(
     gateway: Gateway, film: FilmRecord, timeline: Timeline, format_: Format, names: dict[str, str]
 ) -> tuple[BinaryIO, int]:
     """The open file and its size; it has no name any more, so closing it removes it."""
-    folder = await asyncio.to_thread(_folder, gateway.settings.work_dir)
+    exports = await asyncio.to_thread(folder_of, gateway.settings.work_dir, EXPORTS)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=exports))
     try:
         if format_ == "otioz":
             await _fetch(gateway, list(names), folder)
@@ -118,25 +141,26 @@ async def _written(
         file = await asyncio.to_thread(path.open, "rb")
         return file, path.stat().st_size
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder)
-
-
-def _folder(work_dir: Path) -> Path:
-    exports = work_dir / "exports"
-    exports.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=exports))
+        # A thread of a cancelled request may still write: the next start removes what that leaves.
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _fetch(gateway: Gateway, digests: Sequence[str], folder: Path) -> None:
-    gate = asyncio.Semaphore(_FETCHES)
+    """Fetch these files into the folder; once it raises, nothing is written there any more."""
+    waiting = deque(digests)
 
-    async def one(digest: str) -> None:
-        async with gate:
-            await gateway.store.fetch(digest, folder / digest)
+    async def some() -> None:
+        while waiting:
+            digest = waiting.popleft()
+            try:
+                await gateway.store.fetch(digest, folder / digest)
+            except Exception:
+                waiting.clear()  # what is under way ends by itself, for no thread can be stopped
+                raise
 
-    async with asyncio.TaskGroup() as group:
-        for digest in digests:
-            group.create_task(one(digest))
+    lanes = await asyncio.gather(*(some() for _ in range(_FETCHES)), return_exceptions=True)
+    for failed in filter(None, lanes):
+        raise failed
 
 
 async def _read(file: BinaryIO) -> AsyncIterator[bytes]:

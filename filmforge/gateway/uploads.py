@@ -18,10 +18,11 @@ from filmforge.domain import Asset, GenerationRequest, Kind
 from filmforge.errors import BadInput, BadMedia
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
-from filmforge.gateway.bodies import pieces, read_model
+from filmforge.gateway.bodies import SMALLER, pieces, read_model
 from filmforge.gateway.lookup import KnownShot, OpenFilm
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.replies import body_of
+from filmforge.gateway.scratch import UPLOADS, folder_of
 from filmforge.gateway.shots import ShotTold, tell
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.wording import FieldError, clip
@@ -80,9 +81,7 @@ async def replace(
 @contextmanager
 def workspace(work_dir: Path) -> Iterator[Path]:
     """A path for one uploaded file, which is gone afterwards."""
-    uploads = work_dir / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=uploads) as made:
+    with tempfile.TemporaryDirectory(dir=folder_of(work_dir, UPLOADS)) as made:
         yield Path(made) / "upload"
 
 
@@ -126,12 +125,12 @@ async def _fetch(request: Request, gateway: Gateway, shot: ShotRecord, path: Pat
     return wish.kind
 
 
-async def receive(request: Request, path: Path, limit: int) -> None:
-    """Write the body to a path. Raises Refusal for more than `limit` bytes."""
+async def receive(request: Request, path: Path, limit: int, remedy: str = SMALLER) -> None:
+    """Write the body to a path. Raises Refusal for more than `limit` bytes, with the remedy."""
     file = await asyncio.to_thread(path.open, "wb")
     held = bytearray()
     try:
-        async for piece in pieces(request, limit):
+        async for piece in pieces(request, limit, remedy):
             held += piece
             if len(held) >= _WRITE_BYTES:
                 await asyncio.to_thread(file.write, bytes(held))

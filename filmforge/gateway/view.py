@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from threading import Lock
 
+from filmforge.cut.overrun import SUBTITLES_EVENT
 from filmforge.domain import Execution, Kind, Review, Stage, Take
 from filmforge.fields import Digest, Frozen
 from filmforge.gateway.given import OutputView, outputs_of
@@ -76,7 +77,10 @@ class GateView(Frozen):
 
 
 class FilmSummary(Frozen):
-    """A film at a glance; `progress` counts its shots by review state."""
+    """A film at a glance; `progress` counts its shots by review state.
+
+    Where the film itself can't go on, `message` says what is wrong and what helps.
+    """
 
     film_id: str
     title: str
@@ -84,6 +88,7 @@ class FilmSummary(Frozen):
     priority: int
     execution: Execution
     reason: str | None
+    message: str | None
     stop_after: Stage
     shot_count: int
     progress: dict[str, int]
@@ -94,12 +99,16 @@ class FilmSummary(Frozen):
 
 
 class FilmView(FilmSummary):
-    """A film with everything in it; `sounds` are those that models make for it."""
+    """A film with everything in it; `sounds` are those that models make for it.
+
+    `remarks` say what was left out of it when it was last put together.
+    """
 
     shots: tuple[ShotView, ...]
     sounds: tuple[ShotView, ...]
     gates: tuple[GateView, ...]
     outputs: tuple[OutputView, ...]
+    remarks: tuple[str, ...]
 
 
 class Links:
@@ -150,6 +159,7 @@ def film_summary(gateway: Gateway, film: FilmRecord) -> FilmSummary:
         priority=film.brief.priority,
         execution=film.execution,
         reason=film.reason,
+        message=gateway.ledger.films.message(film),
         stop_after=film.stop_after,
         shot_count=film.shot_count,
         progress=gateway.ledger.shots.tally(film.film_id),
@@ -174,7 +184,16 @@ def film_view(gateway: Gateway, links: Links, film: FilmRecord) -> FilmView:
         sounds=views(ledger.shots.sounds_of_film(film_id)),
         gates=tuple(_gates(gateway, film_id)),
         outputs=tuple(outputs_of(gateway, links.url, film_id)),
+        remarks=_remarks(gateway, film),
     )
+
+
+def _remarks(gateway: Gateway, film: FilmRecord) -> tuple[str, ...]:
+    if film.brief.subtitles is None:
+        return ()
+    last = gateway.ledger.events.last(film.film_id, SUBTITLES_EVENT)
+    told = last.data["remarks"] if last else []
+    return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
 def _shot(links: Links, record: ShotRecord, takes: Sequence[Take]) -> ShotView:

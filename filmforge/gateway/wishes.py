@@ -1,9 +1,7 @@
 """Deliveries that are wished for: refused before anything is spent where they can't be made."""
 
 from filmforge.brief import Film
-from filmforge.cut.cards import with_cards
-from filmforge.cut.layout import film_frames
-from filmforge.cut.room import lay_out_film
+from filmforge.cut.room import submitted_frames
 from filmforge.errors import BadInput
 from filmforge.media.reframe import Size, delivered_size
 
@@ -14,7 +12,7 @@ def check_deliveries(film: Film) -> None:
     """Raise BadInput for a picture that is too small or large, and for a frame after the end."""
     if not film.deliveries:
         return
-    frames = film_frames(lay_out_film(with_cards(film.shots, film), film))
+    frames = submitted_frames(film)
     size = Size(film.output.width, film.output.height)
     for place, delivery in enumerate(film.deliveries):
         field = f"deliveries[{place}]"

@@ -110,7 +110,7 @@ class _Writer:
         """Eight letters and digits that no other take has."""
         if shown.digest is None and not shown.source:
             return BLACK if shown.shot_id is None else UNKNOWN_REEL
-        if shown.plain:
+        if shown.colour:
             return BLACK
         key = shown.digest or shown.source
         if key not in self._reels:
@@ -142,7 +142,7 @@ class _Writer:
         if shown.digest:
             made = file_name(shown.shot_id or "media", shown.digest)
             return self._names.get(shown.digest, made)
-        return "" if shown.plain else _ONE_LINE.sub(" ", shown.source)
+        return "" if shown.colour else _ONE_LINE.sub(" ", shown.source)
 
 
 def _clip(shown: Shown) -> dict[str, object]:

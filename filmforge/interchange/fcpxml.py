@@ -138,7 +138,7 @@ class _Writer:
             "start": self._time(start),
             "duration": self._time(ends - begins),
         }
-        if shown.digest or (shown.source and not shown.plain):
+        if shown.digest or (shown.source and not shown.colour):
             available = shown.available or shown.start + shown.frames
             ref = self._asset(shown.shot_id or "media", shown.digest, shown.source, available)
             item = SubElement(

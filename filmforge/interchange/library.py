@@ -54,7 +54,7 @@ def settle(recut: Recut, library: Library) -> Recut:
 
 
 def _settled(part: Shown, field: str, library: Library) -> Shown:
-    if part.plain or not (part.shot_id or part.digest or part.source):
+    if part.colour:
         return part
     digest = part.digest or _by_source(part.source, library.takes)
     if digest is None and part.shot_id and stem(part.source) in ("", part.shot_id):

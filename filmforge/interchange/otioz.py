@@ -48,12 +48,20 @@ def write_otioz(timeline: otio.schema.Timeline, media: Mapping[str, Path], path:
 def read_otioz(path: Path) -> otio.schema.Timeline:
     """The timeline in an archive; the media in it are left alone, for the film has its own.
 
+    Raises BadInput as `content_of`, and for what is no timeline.
+    """
+    return read_otio(content_of(path))
+
+
+def content_of(path: Path) -> str:
+    """The .otio file in an archive.
+
     Raises BadInput for a directory of more than 20,000 entries or 8 MiB, for names that lead out
     of the archive, and for a timeline of more than 64 MiB.
     """
     try:
         with _Bounded(path) as file, zipfile.ZipFile(file) as archive:
-            return read_otio(_content(archive))
+            return _content(archive)
     except (zipfile.BadZipFile, struct.error, OSError, EOFError, RuntimeError) as error:
         raise _bad(f"it cannot be read as a zip archive: {error}") from None
     except (UnicodeDecodeError, NotImplementedError, zipfile.LargeZipFile) as error:

@@ -67,11 +67,14 @@ class Shown(Frozen):
     facts: dict[str, JsonValue] = {}
 
     @property
+    def colour(self) -> Colour | None:
+        """The colour of a stretch that shows no media, with whatever is noted on it."""
+        return None if self.shot_id or self.digest else _PLAIN.get(self.source)
+
+    @property
     def plain(self) -> Colour | None:
         """The colour of a stretch of which nothing else is known."""
-        if self.shot_id or self.digest or self.facts or self.marks:
-            return None
-        return _PLAIN.get(self.source)
+        return None if self.facts or self.marks else self.colour
 
 
 class Heard(Frozen):

@@ -84,9 +84,10 @@ def _widened(strip: Shown, into: Joint | None, out: Joint | None) -> Shown:
     before = into.before if into and overlaps(into.style) else 0
     after = out.after if out and overlaps(out.style) else 0
     frames = strip.frames + before + after
-    if strip.shot_id or strip.digest or strip.source:
+    if not strip.colour:
         return strip.model_copy(update={"start": strip.start - before, "frames": frames})
-    marks = [mark.model_copy(update={"frame": mark.frame + before}) for mark in strip.marks]
+    shift = before - strip.start
+    marks = [mark.model_copy(update={"frame": mark.frame + shift}) for mark in strip.marks]
     return strip.model_copy(update={"start": 0, "frames": frames, "marks": tuple(marks)})
 
 

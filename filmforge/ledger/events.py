@@ -73,6 +73,13 @@ def record_event(
         )
 
 
+def last_event(tx: Connection, film_id: str, type_: str) -> Event | None:
+    """The newest event of a type, None when there was none."""
+    wanted = select(events).where(events.c.film_id == film_id, events.c.type == type_)
+    row = tx.execute(wanted.order_by(events.c.id.desc()).limit(1)).one_or_none()
+    return _event(row) if row else None
+
+
 class Events:
     """Reading events, and delivering those that are owed."""
 
@@ -95,10 +102,8 @@ class Events:
 
     def last(self, film_id: str, type_: str) -> Event | None:
         """The newest event of a type, None when there was none."""
-        wanted = select(events).where(events.c.film_id == film_id, events.c.type == type_)
         with self._db.read() as tx:
-            row = tx.execute(wanted.order_by(events.c.id.desc()).limit(1)).one_or_none()
-        return _event(row) if row else None
+            return last_event(tx, film_id, type_)
 
     def claim(self, lease_s: float, count: int = 20) -> Sequence[Delivery]:
         """Take deliveries that are due; another taker sees them only after the lease."""

@@ -19,13 +19,15 @@ from filmforge.errors import BudgetExceeded, Conflict
 from filmforge.fields import Digest, Frozen
 from filmforge.ledger.budget import film_scope, open_budget
 from filmforge.ledger.database import now
-from filmforge.ledger.events import record_event
+from filmforge.ledger.events import last_event, record_event
 from filmforge.ledger.gates import record_audit
 from filmforge.ledger.outputs import Outputs, must_film
 from filmforge.ledger.tables import films, shots
 from filmforge.transition import CUT
 
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
+# The event of a film that came to stand otherwise, with why and, where that helps, what to do.
+CHANGED = "film.changed"
 _OVER = (*ENDED, Execution.CANCELLING)
 # Fields that came later: without them a film is the one that was submitted before they existed.
 _USUAL = Brief().model_dump(
@@ -136,7 +138,18 @@ class Films(Outputs):
         with self._db.read() as tx:
             return tx.execute(wanted).scalars().all()
 
-    def set(self, film_id: str, execution: Execution, reason: str | None = None) -> None:
+    def message(self, film: FilmRecord) -> str | None:
+        """What is wrong with a film that can't go on, and what helps; None if nothing was said."""
+        if film.execution != Execution.NEEDS_ATTENTION:
+            return None
+        with self._db.read() as tx:
+            last = last_event(tx, film.film_id, CHANGED)
+        told = last.data if last and last.data.get("reason") == film.reason else {}
+        return str(told.get("message") or "") or None
+
+    def set(
+        self, film_id: str, execution: Execution, reason: str | None = None, message: str = ""
+    ) -> None:
         """Record where a film stands with the machines, with its event if that is news.
 
         A film that is being cancelled can only become cancelled, and stays so until it is
@@ -167,6 +180,7 @@ class Films(Outputs):
                 _event_type(execution, reason, before.reason),
                 execution=execution,
                 reason=reason,
+                **({"message": message} if message else {}),
             )
 
     def reopen(self, film_id: str, stop_after: Stage) -> FilmRecord:
@@ -208,7 +222,7 @@ def _event_type(execution: Execution, reason: str | None, before: str | None) ->
     if reason == "budget_exceeded" and before != reason:
         return "budget.reached"
     ends = {Execution.SUCCEEDED: "film.done", Execution.CANCELLED: "film.cancelled"}
-    return ends.get(execution, "film.changed")
+    return ends.get(execution, CHANGED)
 
 
 def _cancel_shots(tx: Connection, film_id: str) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from filmforge.errors import FilmError, NotFound
+from filmforge.errors import Conflict, FilmError, NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.holds import let_out
+from filmforge.ledger.holds import HELD, let_out
 from filmforge.ledger.tables import films, outputs
 from filmforge.quality import Checked
 
@@ -33,14 +33,34 @@ class Outputs:
     def __init__(self, db: Database) -> None:
         self._db = db
 
+    def released(self, film_id: str) -> str | None:
+        """The digest of the film that people are given now, if there is one."""
+        with self._db.read() as tx:
+            return _known(tx, film_id, FILM)
+
     def deliver(
-        self, film_id: str, kind: str, digest: str, media_type: str, recipe_key: str | None = None
+        self,
+        film_id: str,
+        kind: str,
+        digest: str,
+        media_type: str,
+        recipe_key: str | None = None,
+        *,
+        beside: str | None = None,
     ) -> None:
-        """Record a file that the film was made into; it takes the place of an earlier one."""
+        """Record a file that the film was made into; it takes the place of an earlier one.
+
+        With another film goes all that was made of the one before. A file that was made `beside`
+        a film raises Conflict once another one is released.
+        """
         with self._db.write() as tx:
             must_film(tx, film_id)
+            known = _known(tx, film_id, kind)
+            if kind == FILM and known not in (None, digest):
+                _drop_made_of_earlier(tx, film_id)
+            elif beside and _known(tx, film_id, FILM) != beside:
+                raise Conflict(f"another film of {film_id} was released: {kind} is not of it")
             mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
-            known = tx.execute(select(outputs.c.digest).where(*mine)).scalar()
             values: dict[str, Any] = {
                 "digest": digest,
                 "media_type": media_type,
@@ -54,9 +74,20 @@ class Outputs:
             if digest != known:
                 record_event(tx, film_id, "film.output", kind=kind, digest=digest)
 
-    def undelivered(self, film_id: str, kind: str, error: FilmError) -> None:
-        """Record why a file that the film was to be made into can't be made."""
+    def undelivered(
+        self, film_id: str, kind: str, error: FilmError, *, beside: str | None = None
+    ) -> None:
+        """Record why a file that the film was to be made into can't be made.
+
+        An earlier one is not given out any more. Of a film that is not the released one any more
+        there is nothing to tell.
+        """
         with self._db.write() as tx:
+            must_film(tx, film_id)
+            if beside and _known(tx, film_id, FILM) != beside:
+                return
+            mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
+            tx.execute(delete(outputs).where(*mine))
             told = {"code": error.code, "message": str(error)}
             record_event(tx, film_id, "film.undelivered", kind=kind, **told)
 
@@ -79,6 +110,17 @@ class Outputs:
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
         """(kind, digest, media type) of every file the film was made into, the film first."""
         return [(each.kind, each.digest, each.media_type) for each in self.given(film_id)]
+
+
+def _known(tx: Connection, film_id: str, kind: str) -> str | None:
+    mine = (outputs.c.film_id == film_id, outputs.c.kind == kind)
+    return tx.execute(select(outputs.c.digest).where(*mine)).scalar()
+
+
+def _drop_made_of_earlier(tx: Connection, film_id: str) -> None:
+    """What was made of the film before is not given out as if it were of the new one."""
+    others = outputs.c.kind.not_in((FILM, HELD))
+    tx.execute(delete(outputs).where(outputs.c.film_id == film_id, others))
 
 
 def must_film(tx: Connection, film_id: str, lock: bool = True) -> Row[Any]:

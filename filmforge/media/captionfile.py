@@ -27,9 +27,7 @@ def srt(cues: Sequence[Cue], fps: Fraction, language: str = "und") -> str:
     """Cues as SubRip text. What a player might take for markup gets an unseen mark inside."""
     blocks = (
         f"{number}\n{_stamp(cue.start, fps, ',')} --> {_stamp(cue.end, fps, ',')}\n"
-        + "\n".join(
-            _LIKE_MARKUP.sub(rf"\g<0>{_WORD_JOINER}", line) for line in shown_lines(cue, language)
-        )
+        + "\n".join(_disarmed(line) for line in shown_lines(cue, language))
         for number, cue in enumerate(cues, 1)
     )
     return "".join(f"{block}\n\n" for block in blocks)
@@ -50,26 +48,18 @@ def shown_lines(cue: Cue, language: str) -> list[str]:
     return [embedded(line) if is_rtl(cue.text, language) else line for line in cue.lines]
 
 
-def read_captions(path: Path, fps: Fraction, frames: int) -> tuple[Cue, ...]:
-    """Read an uploaded .srt or .vtt for a film of `frames`, as plain text.
+def read_captions(path: Path, fps: Fraction) -> tuple[Cue, ...]:
+    """Read an uploaded .srt or .vtt for a film of a rate, as plain text.
 
     Markup, styles and notes are dropped; cues that stand at the same time become one of all their
-    lines. Raises BadMedia for what is no such file, BadInput for cues the film can't show.
+    lines. Raises BadMedia for what is no such file, BadInput for more text than can be shown.
     """
     timed = [cue for block in _blocks(_text(path)) if (cue := _cue(block, fps))]
     if not timed:
         raise BadMedia("the file holds no subtitles: give an .srt or .vtt with times and text")
     if len(timed) > _MAX_CUES:
         raise BadMedia(f"the file holds {len(timed):,} subtitles; {_MAX_CUES:,} are allowed")
-    late = [cue for cue in timed if cue.start >= frames]
-    if late:
-        raise BadInput(
-            "subtitles.tracks.file",
-            f"{len(late)} subtitles begin after the film's end, at {float(frames / fps):.2f} s",
-            "Upload a file that is timed to this film.",
-        )
-    ended = [cue.model_copy(update={"end": min(cue.end, frames)}) for cue in timed]
-    return tuple(_flat(sorted(ended, key=lambda cue: (cue.start, cue.end))))
+    return tuple(_flat(sorted(timed, key=lambda cue: (cue.start, cue.end))))
 
 
 def _stamp(frame: int, fps: Fraction, point: str) -> str:

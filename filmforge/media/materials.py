@@ -27,8 +27,8 @@ _FONTS = {
 }
 _HEAD_BYTES = 65_536
 _LUT_WORDS = (b"LUT_3D_SIZE", b"LUT_1D_SIZE")
-# Captions are read as those of the longest film there may be, to the millisecond.
-_CAPTION_FPS, _CAPTION_FRAMES = Fraction(1_000), 10**10
+# Captions are read to the millisecond, for no film names them yet.
+_CAPTION_FPS = Fraction(1_000)
 
 
 class Material(Frozen):
@@ -82,7 +82,7 @@ def _text(path: Path, head: bytes, unknown: BadMedia) -> Material:
 
 def _captions(path: Path, plain: bytes) -> Material:
     try:
-        read_captions(path, _CAPTION_FPS, _CAPTION_FRAMES)
+        read_captions(path, _CAPTION_FPS)
     except BadInput as error:
         raise BadMedia(f"{error.problem}. {error.remedy}") from None
     is_vtt = plain.lstrip(b"\xef\xbb\xbf\xff\xfe").startswith(b"WEBVTT")

@@ -38,13 +38,15 @@ def film(execution: str = "running", shots: list[Any] | None = None, **more: Any
 
 
 class Remote:
-    """What the API answers, and what it was asked."""
+    """What the API answers, after what it answers `before`, and what it was asked."""
 
     def __init__(self) -> None:
         self.url = ""
         self.films: list[Any] = [film()]
         self.looks = 0
         self.answers: dict[str, tuple[int, Any]] = {}
+        self.before: dict[str, list[tuple[int, Any]]] = {}
+        self.late_s = 0.0
         self.calls: list[tuple[str, str, Any, dict[str, str]]] = []
         self.event_connections: list[str] = []
         self.cut_events = False
@@ -83,12 +85,14 @@ def build(remote: Remote) -> FastAPI:
     @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
     async def other(request: Request, path: str) -> Response:
         await _note(remote, request)
-        status, answer = remote.answers.get(f"/{path}", (404, None))
+        await asyncio.sleep(remote.late_s)
+        first = remote.before.get(f"/{path}")
+        status, answer = first.pop(0) if first else remote.answers.get(f"/{path}", (404, None))
         if answer is None:
             return problem(404, "not_found", f"there is nothing at {path}")
         if isinstance(answer, bytes):
             return Response(answer, status, media_type="text/csv")
-        return JSONResponse(answer, status)
+        return JSONResponse(answer, status, {"Retry-After": "0"} if status == 202 else None)
 
     return app
 

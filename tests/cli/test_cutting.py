@@ -1,10 +1,13 @@
 """The commands that take the cut to an editor and back."""
 
 import json
+import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 
+from filmforge.cli import api, cutting
 from tests.cli.conftest import Run
 from tests.cli.remote import MOVIE, Remote, digest
 
@@ -35,6 +38,15 @@ def test_export_writes_the_timeline_and_the_media_it_names(
     assert [path for _, path, _, _ in remote.calls].count("/movie") == 1
 
 
+def test_an_export_may_take_minutes_until_its_first_byte(
+    cli: Run, remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_media(remote)
+    monkeypatch.setattr(api, "_TIMEOUT", httpx.Timeout(0.1, connect=5))
+    remote.late_s = 0.3
+    assert cli("export", "attic", "--format", "otioz", "--out", tmp_path / "a.otioz")[0] == 0
+
+
 def test_media_names_never_lead_out_of_their_folder(
     cli: Run, remote: Remote, tmp_path: Path
 ) -> None:
@@ -60,6 +72,27 @@ def test_recut_sends_the_file_and_says_what_becomes_of_the_film(
         "a transition between sounds is left out",
     ]
     assert remote.called("/v1/films/attic/recut")[0] == {"dry_run": "true", "": b"<fcpxml/>"}
+
+
+def test_of_an_archive_only_the_timeline_is_sent(cli: Run, remote: Remote, tmp_path: Path) -> None:
+    remote.answers["/v1/films/attic/recut"] = (202, TOLD)
+    edited = tmp_path / "edited.otioz"
+    with zipfile.ZipFile(edited, "w") as archive:
+        archive.writestr("content.otio", '{"OTIO_SCHEMA": "Timeline.1"}')
+        archive.writestr("media/s1.mov", MOVIE)
+    assert cli("recut", "attic", edited)[0] == 0
+    sent = remote.called("/v1/films/attic/recut")[0][""]
+    assert sent == b'{"OTIO_SCHEMA": "Timeline.1"}'
+
+
+def test_an_archive_without_a_timeline_is_refused_before_it_is_sent(
+    cli: Run, remote: Remote, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "edited.otioz", "w") as archive:
+        archive.writestr("media/s1.mov", MOVIE)
+    status, _, err = cli("recut", "attic", tmp_path / "edited.otioz")
+    assert (status, remote.calls) == (2, [])
+    assert "content.otio" in err
 
 
 def test_recut_goes_back_to_the_films_own_cut(cli: Run, remote: Remote) -> None:
@@ -101,10 +134,31 @@ def test_rhythm_uploads_the_reference_and_lists_the_lengths(
     assert remote.called("/v1/films/attic/rhythm")[0] == wish
 
 
-def test_rhythm_takes_a_digest_and_says_when_to_come_again(cli: Run, remote: Remote) -> None:
-    answer = {"message": "ask again in a moment", "rhythm": None, "lengths": []}
+NOT_YET = {"message": "ask again in a moment", "rhythm": None, "lengths": []}
+
+
+def test_rhythm_waits_until_the_reference_is_looked_through(cli: Run, remote: Remote) -> None:
+    found = {"shots": 12, "average_s": 2.5}
+    answer = {"message": "the film is being cut anew", "rhythm": found, "lengths": []}
+    remote.before["/v1/films/attic/rhythm"] = [(202, NOT_YET), (202, NOT_YET)]
     remote.answers["/v1/films/attic/rhythm"] = (202, answer)
-    assert cli("rhythm", "attic", "b" * 64)[1] == "ask again in a moment\n"
-    status, said, _ = cli("rhythm", "attic", "b" * 64, "--json")
+    status, said, err = cli("rhythm", "attic", "b" * 64, "--apply", "--json")
     assert (status, json.loads(said)) == (0, answer)
+    assert err == "The shots of the reference are being found: waiting for them.\n"
+    wish = {"reference": "b" * 64, "mapping": "scaled", "apply": True}
+    assert [body for _, _, body, _ in remote.calls] == [wish] * 3
+
+
+def test_rhythm_that_is_not_found_in_time_fails_and_says_that_nothing_was_applied(
+    cli: Run, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "PATIENCE_S", 0.0)
+    remote.answers["/v1/films/attic/rhythm"] = (202, NOT_YET)
+    status, said, err = cli("rhythm", "attic", "b" * 64, "--apply")
+    assert (status, said) == (1, "")
+    assert "nothing was applied" in err
+
+
+def test_a_reference_is_a_file_or_a_digest(cli: Run, remote: Remote) -> None:
     assert cli("rhythm", "attic", "no-such-file")[0] == 2
+    assert remote.calls == []

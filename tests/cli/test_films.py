@@ -151,6 +151,21 @@ def test_show_tells_both_axes_takes_cost_and_gates_and_exits_with_3_when_a_perso
         assert words in out
 
 
+def test_a_film_that_cannot_go_on_says_why_and_what_helps(cli: Run, remote: Remote) -> None:
+    why = "look.lut: line 9 is no colour. Upload another file."
+    stuck = film("needs_attention", [shot("s1", "succeeded", "done")], reason="bad_input")
+    remote.films = [{**stuck, "message": why}]
+    for command in ("show", "watch"):
+        status, out, _ = cli(command, "attic")
+        assert status == 3
+        assert f"needs attention, bad_input ({why}): filmforge cancel|resume attic" in out
+
+
+def test_show_tells_what_was_left_out_of_a_film(cli: Run, remote: Remote) -> None:
+    remote.films = [film("succeeded", remarks=["subtitles en: 1 of 2 are left out"])]
+    assert "subtitles en: 1 of 2 are left out" in cli("show", "attic")[1]
+
+
 def test_show_exits_with_0_while_the_film_goes_on_by_itself(cli: Run, remote: Remote) -> None:
     shots = [shot("shot_001", "running", "wfa"), shot("shot_002", "running", "wip")]
     remote.films = [film("running", shots, gates=[GATE])]

@@ -57,12 +57,15 @@ def test_all_files_are_downloaded_under_their_names(
     assert {path.read_bytes() for path in made} == {MOVIE}
 
 
-def test_no_name_leads_out_of_the_directory(cli: Run, given: Remote, tmp_path: Path) -> None:
-    file = {"kind": "film", "name": "../../film.mp4", "digest": digest()}
-    file["url"] = f"{given.url}/movie"
+@pytest.mark.parametrize("above", ["../..", "{root}", "/{root}"])
+def test_no_name_leads_out_of_the_directory(
+    cli: Run, given: Remote, tmp_path: Path, above: str
+) -> None:
+    name = f"{above.format(root=tmp_path)}/film.mp4"
+    file = {"kind": "film", "name": name, "digest": digest(), "url": f"{given.url}/movie"}
     given.answers["/v1/films/attic/outputs"] = (200, {"film_id": "attic", "files": [file]})
     cli("outputs", "attic", "--download", tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b" / "film.mp4").is_file()
+    assert len(list((tmp_path / "a" / "b").rglob("film.mp4"))) == 1
     assert not (tmp_path / "film.mp4").exists()
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import opentimelineio as otio
 
+from filmforge.contracts import Decide
 from filmforge.domain import Execution
 from filmforge.ledger.films import FilmRecord
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.probe import probe
-from tests.world import World
+from tests.world import World, film_document
 
 FPS = 24
 OUTPUT = {"width": 64, "height": 64, "fps": FPS}
@@ -81,6 +82,16 @@ class Editor:
         await run_ffmpeg(["-i", str(await self.film()), "-map", "0:v", "-f", "md5", str(sums)], 60)
         return sums.read_text()
 
+    async def uploaded(self, path: Path, scenes: list[tuple[str, int]]) -> str:
+        """The digest of a clip of one colour after another, each for so many frames."""
+        drawn = [f"color={colour}:s=64x64:r=24,trim=end_frame={n}" for colour, n in scenes]
+        inputs = [argument for source in drawn for argument in ("-f", "lavfi", "-i", source)]
+        await run_ffmpeg([*inputs, "-filter_complex", f"concat=n={len(scenes)}", str(path)], 60)
+        content = await asyncio.to_thread(path.read_bytes)
+        answer = await self.http.post("/v1/assets", content=content)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["digest"])
+
     def spending(self) -> tuple[Any, ...]:
         """Everything that would change if anything were asked for or paid."""
         ledger = self.world.ledger
@@ -94,3 +105,24 @@ class Editor:
 
 def picture(timeline: otio.schema.Timeline) -> otio.schema.Track:
     return timeline.tracks[0]
+
+
+async def reviewed(world: World) -> str:
+    """A film of two shots; the first frame of one was rejected, then both were approved."""
+    document = film_document(2, output=OUTPUT, quality=QUALITY, approval={"frames": "required"})
+    film_id = await world.submit(document)
+    for shot_id in ("s000", "s001"):
+        await world.until_waiting(film_id, shot_id)
+    rejected = world.shot(film_id, "s000").image_digest
+    wish = Decide(shot_id="s000", digest=rejected, verdict="reject", note="Too dark", who="jo")
+    await world.command(film_id, wish)
+    await world.until(lambda: world.shot(film_id, "s000").image_digest != rejected)
+    for shot_id in ("s000", "s001"):
+        await world.until_waiting(film_id, shot_id)
+        frame = world.shot(film_id, shot_id).image_digest
+        await world.command(
+            film_id, Decide(shot_id=shot_id, digest=frame, verdict="approve", who="ada")
+        )
+    await world.until_film(film_id, Execution.SUCCEEDED)
+    await world.until_closed(film_id)
+    return film_id

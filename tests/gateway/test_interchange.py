@@ -1,6 +1,5 @@
 """A real film goes to an editor and comes back over HTTP; nothing is ever paid for again."""
 
-import asyncio
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -11,13 +10,13 @@ import pytest
 import pytest_asyncio
 from opentimelineio.opentime import RationalTime, TimeRange
 
-from filmforge.contracts import Decide
-from filmforge.domain import Execution, Kind
+from filmforge.domain import Asset, Execution, Kind
 from filmforge.embedded import Servers
+from filmforge.gateway import rhythm
 from filmforge.interchange.media_names import digest_prefix
-from filmforge.media.ffmpeg import run_ffmpeg
+from filmforge.interchange.recut import WHITE
 from tests.fake_process import FakeServer, fake_server
-from tests.gateway.editing import FPS, OUTPUT, QUALITY, Editor, picture
+from tests.gateway.editing import FPS, OUTPUT, QUALITY, Editor, picture, reviewed
 from tests.gateway.test_whole import gateway
 from tests.world import World, film_document, open_world
 
@@ -160,6 +159,58 @@ async def test_an_edited_timeline_is_made_to_the_frame_and_its_notes_are_kept(
     assert actions[-3:] == ["note", "recut", "recut.cleared"]
 
 
+async def test_a_note_on_plain_white_is_a_note_on_the_film(editor: Editor) -> None:
+    timeline = await editor.timeline()
+    second = TimeRange(RationalTime(0, FPS), RationalTime(FPS, FPS))
+    white = otio.schema.Clip(name=WHITE, source_range=second)
+    white.markers.append(otio.schema.Marker(name="Edit", marked_range=second, comment=NOTE))
+    picture(timeline).append(white)
+    answer = await editor.recut(timeline.to_json_string(), dry_run=True)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["notes"] == 1
+    assert answer.json()["frames"] == await editor.frames() + FPS
+
+
+async def test_an_archive_that_is_too_large_is_to_be_sent_without_its_media(
+    editor: Editor,
+) -> None:
+    world = editor.world
+    small = world.settings.model_copy(update={"max_asset_bytes": 1_000})
+    async with gateway(World(small, world.client, world.parts, world.fake)) as http:
+        body = await editor.export("otioz")
+        answer = await http.post(f"{editor.path}/recut", content=body)
+    assert answer.status_code == 413
+    assert "send the .otio or .fcpxml alone" in answer.json()["detail"]
+
+
+async def test_a_cut_says_which_subtitles_it_loses_and_is_made_without_them(
+    finished: Editor, tmp_path: Path
+) -> None:
+    world, http = finished.world, finished.http
+    times = ("00:00:00,200 --> 00:00:00,900", "00:00:01,500 --> 00:00:01,900")
+    text = "\n".join(f"1\n{time}\nWords.\n" for time in times)
+    digest = (await http.post("/v1/assets", content=text)).json()["digest"]
+    tracks = [{"language": "en", "file": digest}]
+    document = film_document(2, output=OUTPUT, quality=QUALITY, subtitles={"tracks": tracks})
+    film_id = (await http.post("/v1/films", json=document)).json()["film_id"]
+    mine = Editor(world, http, film_id, finished.folder)
+    await mine.made()
+    assert (await http.get(mine.path)).json()["remarks"] == []
+    timeline = await mine.timeline()
+    del picture(timeline)[1:]
+    (asked,) = (await mine.recut(timeline.to_json_string(), dry_run=True)).json()["remarks"]
+    assert asked == "subtitles en: beyond the film's end, at 1.00 s: 1 of 2 are left out"
+    assert (await mine.cut(timeline))["remarks"] == [asked]
+    assert (await http.get(mine.path)).json()["remarks"] == [asked]
+    await mine.clear()
+    assert (await http.get(mine.path)).json()["remarks"] == []
+    shorter = await mine.uploaded(tmp_path / "reference.mp4", [("red", 10), ("blue", 14)])
+    wish = {"reference": shorter, "mapping": "cyclic"}
+    suggested = (await http.post(f"{mine.path}/rhythm", json=wish)).json()
+    assert suggested["frames"] == 24
+    assert suggested["remarks"] == [asked]
+
+
 async def test_going_back_gives_the_very_film_again(editor: Editor) -> None:
     outputs = editor.world.ledger.films.outputs(editor.film_id)
     timeline = await editor.timeline()
@@ -247,20 +298,12 @@ async def test_a_film_that_is_not_made_is_neither_exported_nor_recut(editor: Edi
     assert editor.world.ledger.films.read(unmade).execution == Execution.CANCELLED
 
 
-async def _uploaded(editor: Editor, path: Path, scenes: list[tuple[str, int]]) -> str:
-    """The digest of a clip of one colour after another, each for so many frames."""
-    drawn = [f"color={colour}:s=64x64:r=24,trim=end_frame={n}" for colour, n in scenes]
-    inputs = [argument for source in drawn for argument in ("-f", "lavfi", "-i", source)]
-    await run_ffmpeg([*inputs, "-filter_complex", f"concat=n={len(scenes)}", str(path)], 60)
-    answer = await editor.http.post("/v1/assets", content=await asyncio.to_thread(path.read_bytes))
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["digest"])
-
-
-async def test_the_rhythm_of_another_film_is_taken_on(editor: Editor, tmp_path: Path) -> None:
-    """A reference of four shots, each longer than the one before it."""
+async def test_the_rhythm_of_another_film_is_taken_on(
+    editor: Editor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reference of four shots, each longer than the one before it; it is looked through once."""
     scenes = [("red", 10), ("blue", 12), ("white", 16), ("green", 22)]
-    reference = await _uploaded(editor, tmp_path / "reference.mp4", scenes)
+    reference = await editor.uploaded(tmp_path / "reference.mp4", scenes)
     wish = {"reference": reference, "mapping": "scaled"}
     answer = await editor.http.post(f"{editor.path}/rhythm", json=wish)
     assert answer.status_code == 200, answer.text
@@ -271,6 +314,7 @@ async def test_the_rhythm_of_another_film_is_taken_on(editor: Editor, tmp_path: 
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[3]
     before = await editor.frames()
+    monkeypatch.setattr(rhythm, "PATIENCE_S", 0.0)
     applied = await editor.http.post(f"{editor.path}/rhythm", json={**wish, "apply": True})
     assert applied.status_code == 202, applied.text
     assert applied.json()["lengths"] == told["lengths"]
@@ -285,25 +329,14 @@ async def test_a_reference_that_nobody_uploaded_is_refused(editor: Editor, refer
     assert answer.json()["errors"][0]["field"] == "reference"
 
 
-async def _reviewed(world: World) -> str:
-    """A film of two shots; the first frame of one was rejected, then both were approved."""
-    document = film_document(2, output=OUTPUT, quality=QUALITY, approval={"frames": "required"})
-    film_id = await world.submit(document)
-    for shot_id in ("s000", "s001"):
-        await world.until_waiting(film_id, shot_id)
-    rejected = world.shot(film_id, "s000").image_digest
-    wish = Decide(shot_id="s000", digest=rejected, verdict="reject", note="Too dark", who="jo")
-    await world.command(film_id, wish)
-    await world.until(lambda: world.shot(film_id, "s000").image_digest != rejected)
-    for shot_id in ("s000", "s001"):
-        await world.until_waiting(film_id, shot_id)
-        frame = world.shot(film_id, shot_id).image_digest
-        await world.command(
-            film_id, Decide(shot_id=shot_id, digest=frame, verdict="approve", who="ada")
-        )
-    await world.until_film(film_id, Execution.SUCCEEDED)
-    await world.until_closed(film_id)
-    return film_id
+async def test_a_reference_that_is_stored_no_more_is_to_be_uploaded_again(editor: Editor) -> None:
+    lost = Asset(digest="e" * 64, media_type="video/mp4", size=1)
+    editor.world.ledger.assets.upload(lost, Kind.VIDEO)
+    answer = await editor.http.post(f"{editor.path}/rhythm", json={"reference": lost.digest})
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "reference"
+    assert "Upload the film again" in error["remedy"]
 
 
 async def test_approvals_rejections_and_older_takes_go_out_and_come_back(
@@ -311,7 +344,7 @@ async def test_approvals_rejections_and_older_takes_go_out_and_come_back(
 ) -> None:
     """The editor relinks a shot that was replaced to its earlier take: the old film is made."""
     world = finished.world
-    film_id = await _reviewed(world)
+    film_id = await reviewed(world)
     mine = Editor(world, finished.http, film_id, finished.folder)
     film = await mine.picture()
     first, second = picture(await mine.timeline()).find_clips()
@@ -320,7 +353,7 @@ async def test_approvals_rejections_and_older_takes_go_out_and_come_back(
     assert not second.markers
     earlier = second.media_reference.target_url
     before = mine.spending()[:2]
-    red = await _uploaded(finished, tmp_path / "red.mp4", [("red", 24)])
+    red = await finished.uploaded(tmp_path / "red.mp4", [("red", 24)])
     world.ledger.takes.replace(film_id, "s001", Kind.VIDEO, red, "ada")
     timeline = await mine.timeline()
     replaced = picture(timeline)[1]

@@ -195,6 +195,24 @@ def test_subtitles_that_begin_after_the_films_end_are_refused(api: Api) -> None:
     assert "subtitles.tracks[0].file" in refused(api, document, "/v1/films", "after the film's end")
 
 
+def test_subtitles_are_held_against_the_film_as_it_is_cut(api: Api) -> None:
+    """Two shots of two seconds that a crossfade, then a trim, makes a film of three."""
+    changes: list[dict[str, Any]] = [
+        {"transition": {"type": "crossfade", "duration": 1}},
+        {"trim": {"s0": {"start": 1}}},
+    ]
+    shots = [shot(number, duration=2) for number in range(2)]
+    for change in changes:
+        for start, taken in (("02,900", True), ("03,000", False)):
+            late = kept(api, f"1\n00:00:{start} --> 00:00:03,900\nStill here?\n")["digest"]
+            tracks = [{"language": "en", "file": late}]
+            document = film(shots=shots, subtitles={"tracks": tracks}, **change)
+            answer = api.http.post("/v1/estimates", json=document)
+            assert answer.is_success == taken, answer.text
+            if not taken:
+                assert "1 of 1 subtitles begin after the film's end, at 3.00 s" in answer.text
+
+
 @pytest.mark.parametrize(
     ("field", "hint", "changes"),
     [

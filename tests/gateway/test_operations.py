@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from filmforge.embedded import Servers, serve
+from filmforge.gateway.scratch import scratch
 from filmforge.settings import Settings
 from tests.fake_process import free_port
 from tests.gateway.api import KEY, SIGNING_KEY, Api, film
@@ -129,6 +130,21 @@ def test_a_signal_ends_the_process_in_seconds_with_streams_open(
     assert {"method", "route", "status", "ms", "timestamp", "level"} <= requests[0].keys()
     assert KEY not in log.read_text()
     assert SIGNING_KEY not in log.read_text()
+
+
+def test_what_a_killed_gateway_left_is_removed_by_the_next_that_is_alone(
+    servers: Servers, ledger: Path
+) -> None:
+    work = ledger.parent / "work"
+    with gateway(servers, ledger):
+        left = [work / name / "tmp" / "half-made" for name in ("uploads", "exports")]
+        for path in left:
+            path.parent.mkdir(parents=True)
+            path.touch()
+        with scratch(work):
+            assert all(path.exists() for path in left), "they may be the other one's"
+    with gateway(servers, ledger):
+        assert not any(path.exists() for path in left)
 
 
 def test_without_a_signing_key_the_process_says_what_to_do(servers: Servers, ledger: Path) -> None:

@@ -129,6 +129,20 @@ def test_a_player_finds_playlists_and_segments_from_the_address_alone(
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
+def test_a_stream_that_was_made_again_plays_from_the_same_address(api: Api) -> None:
+    """Encoders give other bytes each time; the output is recorded after what it is made of."""
+    film_id = api.submitted()
+    give(api, film_id, "hls", STREAM)
+    before = player(api, film_id)
+    (output,) = api.ledger.films.given(film_id)
+    files = api.ledger.makings.of(output.recipe_key or "")
+    other = files[1].model_copy(update={"name": files[0].name})
+    api.ledger.makings.keep(output.recipe_key or "", [other, *files[1:]])
+    address = player(api, film_id)
+    assert address.rpartition("/")[2] == before.rpartition("/")[2] == "master.m3u8"
+    assert api.stranger.get(address).content == RUNG
+
+
 def test_a_players_link_ends(api: Api, film_id: str) -> None:
     past = api.settings.model_copy(update={"player_link_s": -1})
     address = httpx.URL(sign_output(past, film_id, "hls")).path

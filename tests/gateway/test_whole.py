@@ -1,6 +1,7 @@
 """The gateway, a worker and a provider together: what is submitted over HTTP becomes a film."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -11,6 +12,8 @@ import httpx
 
 from filmforge.gateway.app import build_app
 from filmforge.gateway.main import Server
+from filmforge.gateway.tokens import sign_board
+from filmforge.ledger.events import Event
 from tests.world import World, film_document
 
 HEADERS = {"Authorization": "Bearer test-key"}
@@ -79,6 +82,53 @@ async def test_a_stream_plays_from_its_address_alone(world: World) -> None:
         assert stream["files"] > 3
         address = str(http.base_url.join(httpx.URL(stream["url"]).raw_path.decode()))
         assert await asyncio.to_thread(frames_played, address) == 24
+
+
+async def test_a_film_that_cannot_be_assembled_says_why_and_what_helps(world: World) -> None:
+    """Twelve frames hold no five subtitles; the film goes on when the shot is left out."""
+    said = "Nobody has been up here for years, you know, and look at all this dust. " * 8
+    document = film_document(2)
+    document["shots"][0]["dialogue"] = "Oh."
+    tracks = [{"language": "de", "lines": {"s000": said}}]
+    film_id = await world.submit({**document, "subtitles": {"tracks": tracks}})
+    async with gateway(world) as http:
+        told = await until(http, film_id, "needs_attention")
+        assert told["reason"] == "bad_input"
+        assert told["message"].startswith("shots.s000: its text makes ")
+        assert "frames long, or its text shorter" in told["message"]
+        (listed,) = [
+            film
+            for film in (await http.get("/v1/films")).json()["films"]
+            if film["film_id"] == film_id
+        ]
+        assert listed["message"] == told["message"]
+        board = sign_board(world.settings, film_id).removeprefix(world.settings.public_url)
+        assert "its text shorter" in (await http.get(board)).text
+        await http.post(f"/v1/films/{film_id}/resume")
+        await world.until(lambda: len(_blocked(world, film_id)) == 2)
+        assert _blocked(world, film_id)[1].data["message"] == told["message"]
+        await http.post(f"/v1/films/{film_id}/shots/s000/skip")
+        assert (await until(http, film_id, "succeeded"))["message"] is None
+
+
+def _blocked(world: World, film_id: str) -> list[Event]:
+    changed = world.events(film_id, "film.changed")
+    return [event for event in changed if event.data["execution"] == "needs_attention"]
+
+
+async def test_a_subtitle_file_that_is_gone_is_named_and_found_again(world: World) -> None:
+    text = b"1\n00:00:00,200 --> 00:00:00,900\nWords of a film that is lost.\n"
+    async with gateway(world) as http:
+        digest = hashlib.sha256(text).hexdigest()
+        tracks = [{"language": "en", "file": digest}]
+        film_id = await world.submit(film_document(1, subtitles={"tracks": tracks}))
+        told = await until(http, film_id, "needs_attention")
+        assert told["reason"] == "not_found"
+        assert digest in told["message"]
+        assert "upload the same file again and resume the film" in told["message"]
+        assert (await http.post("/v1/assets", content=text)).json()["digest"] == digest
+        assert (await http.post(f"/v1/films/{film_id}/resume")).status_code == 202
+        await until(http, film_id, "succeeded")
 
 
 def frames_played(address: str) -> int:

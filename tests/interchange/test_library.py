@@ -1,12 +1,14 @@
 """An edited film is settled against what the film has paid for, or refused by name."""
 
 import pytest
+from opentimelineio.opentime import RationalTime, TimeRange
+from opentimelineio.schema import Clip, Marker
 
 from filmforge.errors import BadInput
 from filmforge.interchange.edl import edl_of
 from filmforge.interchange.edl_read import read_edl
 from filmforge.interchange.library import Library, Paid, settle
-from filmforge.interchange.recut import Heard, Recut, Shown
+from filmforge.interchange.recut import WHITE, Heard, Mark, Recut, Shown
 from filmforge.interchange.timeline import recut_of
 from tests.interchange.timelines import (
     FILM_24,
@@ -113,6 +115,32 @@ def test_another_rate_and_unknown_sounds_are_refused() -> None:
     sound = Heard(track="Music", at=0, name="their song", frames=9, source="song.wav")
     with pytest.raises(BadInput, match="their song"):
         settle(Recut(fps=FILM_24, shown=shown, heard=(sound,)), LIBRARY)
+
+
+@pytest.mark.parametrize("source", ["", WHITE])
+def test_a_note_on_a_plain_colour_is_kept(source: str) -> None:
+    mark = Mark(frame=3, text="Is this meant to be empty?")
+    plain = Shown(source=source, frames=24, marks=(mark,))
+    settled = settle(Recut(fps=FILM_24, shown=(plain,)), LIBRARY)
+    assert settled.shown == (plain,)
+    again = settle(read_edl(edl_of(settled), FILM_24), LIBRARY)
+    assert again.shown == (plain,)
+
+
+def test_a_note_on_white_stays_at_its_frame_beside_a_dissolve() -> None:
+    timeline = timeline_of([Part("shot_001", style="crossfade", tail=6, head=6), Part(None)])
+    track = timeline.tracks[0]
+    shown = track[-1].source_range
+    start = RationalTime(100, 24)
+    white = Clip(name=WHITE, source_range=TimeRange(start, shown.duration))
+    white.markers.append(Marker(name="Why?", marked_range=TimeRange(start, RationalTime(0, 24))))
+    track[-1] = white
+    recut = settle(recut_of(timeline), LIBRARY)
+    assert recut.shown[1].colour == "white"
+    _, (at, _, part) = recut.placed()
+    cut_at = 48 - timeline.tracks[0][1].out_offset.value
+    assert at + part.marks[0].frame - part.start == cut_at
+    assert part.start == 0
 
 
 def test_a_shot_cut_in_two_is_told() -> None:

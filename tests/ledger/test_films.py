@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from filmforge.brief import Film, read_film
 from filmforge.domain import Asset, Execution, Review, Stage
-from filmforge.errors import Conflict, NotFound
+from filmforge.errors import BadMedia, Conflict, NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.tables import films
 from tests.ledger.conftest import add_film, asset, at_once, request
@@ -159,6 +159,55 @@ def test_a_film_made_again_takes_the_place_of_the_earlier_one(ledger: Ledger) ->
         ledger.films.deliver("attic", "film", made.digest, made.media_type)
     assert ledger.films.outputs("attic") == [("film", new.digest, "video/mp4")]
     assert isinstance(ledger.assets.read(old.digest).asset, Asset)
+
+
+def test_with_another_film_goes_what_was_made_of_the_one_before(ledger: Ledger) -> None:
+    add_film(ledger)
+    old, new, poster = (asset(name, "video/mp4") for name in ("old", "new", "poster"))
+    for made in (old, new, poster):
+        ledger.assets.keep(made, request("cut"))
+    _give(ledger, "film", old)
+    _give(ledger, "poster", poster, beside=ledger.films.released("attic"))
+    _give(ledger, "film", old)
+    assert _given(ledger) == {"film": old.digest, "poster": poster.digest}
+    _give(ledger, "film", new)
+    assert _given(ledger) == {"film": new.digest}
+    assert ledger.assets.read(poster.digest).asset == poster
+
+
+def test_a_file_that_is_late_for_its_film_is_not_given_out_beside_another(ledger: Ledger) -> None:
+    add_film(ledger)
+    old, new, poster = (asset(name, "video/mp4") for name in ("old", "new", "poster"))
+    for made in (old, new, poster):
+        ledger.assets.keep(made, request("cut"))
+    for film in (old, new):
+        _give(ledger, "film", film)
+    with pytest.raises(Conflict, match="another film of attic was released"):
+        _give(ledger, "poster", poster, beside=old.digest)
+    _give(ledger, "poster", poster, beside=new.digest)
+    ledger.films.undelivered("attic", "poster", BadMedia("late"), beside=old.digest)
+    assert "film.undelivered" not in _event_types(ledger)
+    assert _given(ledger) == {"film": new.digest, "poster": poster.digest}
+
+
+def test_a_file_that_cannot_be_made_again_is_not_given_out_any_more(ledger: Ledger) -> None:
+    add_film(ledger)
+    film, poster = asset("film", "video/mp4"), asset("poster")
+    for made in (film, poster):
+        ledger.assets.keep(made, request("cut"))
+    _give(ledger, "film", film)
+    _give(ledger, "poster", poster)
+    ledger.films.undelivered("attic", "poster", BadMedia("no such frame"), beside=film.digest)
+    assert _given(ledger) == {"film": film.digest}
+    assert _event_types(ledger)[-1] == "film.undelivered"
+
+
+def _give(ledger: Ledger, kind: str, made: Asset, **beside: str | None) -> None:
+    ledger.films.deliver("attic", kind, made.digest, made.media_type, **beside)
+
+
+def _given(ledger: Ledger) -> dict[str, str]:
+    return {kind: digest for kind, digest, _ in ledger.films.outputs("attic")}
 
 
 def test_films_are_listed_newest_first(ledger: Ledger) -> None:

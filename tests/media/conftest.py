@@ -1,5 +1,6 @@
 """Small clips, voices and pieces for the media tests, made once a run."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from filmforge.media.conform import ConformSpec, conform
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.passage import Piece
+from filmforge.media.sample_clock import samples_at
 
 MakeClip = Callable[..., Awaitable[Path]]
 MakePiece = Callable[..., Awaitable[Piece]]
+Conform = Callable[..., Awaitable[Path]]
 
 
 @pytest.fixture
@@ -59,6 +62,24 @@ def make_piece(tmp_path: Path, make_clip: MakeClip) -> MakePiece:
         return Piece(path=path, frames=frames)
 
     return make
+
+
+@pytest.fixture
+def conformed(tmp_path: Path) -> Conform:
+    """Conform a clip as 64 x 64 within 20 s, and make sure of its frames and samples."""
+
+    async def take(clip: Path, frames: int = 12, fps: Fraction = Fraction(24)) -> Path:
+        path = tmp_path / "piece.mov"
+        async with asyncio.timeout(20):
+            await conform(clip, path, ConformSpec(width=64, height=64, fps=fps, frames=frames))
+        with av.open(str(path)) as media:
+            assert sum(1 for _ in media.decode(video=0)) == frames
+            media.seek(0)
+            heard = sum(frame.samples for frame in media.decode(audio=0))
+            assert heard == samples_at(frames, fps)
+        return path
+
+    return take
 
 
 def _pictures_of(path: Path) -> list[NDArray[np.uint8]]:

@@ -341,7 +341,9 @@ async def test_an_assembly_that_fails_waits_for_a_person_and_then_goes_on(
     monkeypatch.setattr("activities.finish.assemble", broken_assembly)
     film_id = await world.submit(film_document(shots=2, output=own_size(68)))
     await world.until_film(film_id, Execution.NEEDS_ATTENTION)
-    assert world.ledger.films.read(film_id).reason == "bad_media"
+    film = world.ledger.films.read(film_id)
+    assert film.reason == "bad_media"
+    assert world.ledger.films.message(film) == "a piece is not what it should be"
     assert (await world.engine.progress(film_id)).execution == Execution.NEEDS_ATTENTION
     monkeypatch.undo()
     await world.command(film_id, Skip(shot_id="s001", who="editor"))

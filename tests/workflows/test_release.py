@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import av
 import pytest
 import pytest_asyncio
 
-from filmforge.contracts import TryAgain
+from filmforge.contracts import Cancel, TryAgain
+from filmforge.cut.room import CuttingRoom
 from filmforge.domain import Execution, Kind, Stage
 from filmforge.embedded import Servers
 from filmforge.errors import BadInput
+from filmforge.interchange.recut import Recut
+from filmforge.interchange.timeline import recut_of
 from filmforge.media.captionfile import read_captions
 from filmforge.media.probe import MediaFacts, probe
 from filmforge.media.voiced import Span, speech_spans
@@ -157,8 +161,8 @@ async def test_subtitles_are_files_and_tracks_timed_by_the_voice(world: World) -
         {"language": "de", "name": "Deutsch", "lines": {"b": "Vorsicht, die Lampe."}},
     ]
     film_id = await made(world, subtitles={"tracks": tracks})
-    (english,) = read_captions(await fetched(world, film_id, "subtitles.en.vtt"), FPS, 60)
-    (german,) = read_captions(await fetched(world, film_id, "subtitles.de.srt"), FPS, 60)
+    (english,) = read_captions(await fetched(world, film_id, "subtitles.en.vtt"), FPS)
+    (german,) = read_captions(await fetched(world, film_id, "subtitles.de.srt"), FPS)
     assert (english.lines, german.lines) == (("Mind the lamp.",), ("Vorsicht, die Lampe.",))
     voice = await stored(world, world.shot(film_id, "b").audio_digest or "")
     begins = speech_spans(voice)[0][0]
@@ -175,6 +179,22 @@ async def test_subtitles_are_files_and_tracks_timed_by_the_voice(world: World) -
     assert first.pts is not None
     assert first.time_base is not None
     assert 0 <= english.start / FPS - first.pts * first.time_base < Fraction(1, 100)
+
+
+async def test_no_subtitle_beyond_the_end_holds_a_film_back(world: World, tmp_path: Path) -> None:
+    times = ("00:00:00,500 --> 00:00:01,000", "00:00:04,000 --> 00:00:09,000")
+    late = "00:00:10,000 --> 00:00:11,000"
+    path = tmp_path / "late.srt"
+    path.write_text("".join(f"1\n{time}\nWords.\n\n" for time in (*times, late)))
+    digest = (await world.parts.store.put(path, "application/x-subrip")).digest
+    subtitles = {"tracks": [{"language": "en", "file": digest}], "burn_in": "en"}
+    film_id = await made(world, subtitles=subtitles)
+    read = read_captions(await fetched(world, film_id, "subtitles.en.srt"), FPS)
+    assert [(cue.start, cue.end) for cue in read] == [(6, 12), (48, 60)]
+    (told,) = world.events(film_id, "film.subtitles")
+    assert told.data["remarks"] == [
+        "subtitles en: beyond the film's end, at 5.00 s: 1 of 3 are left out, the last is cut short"
+    ]
 
 
 async def test_a_voice_is_listened_to_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +274,37 @@ async def test_a_delivery_that_cannot_be_made_loses_neither_the_film_nor_the_oth
     await world.until(lambda: len(world.events(film_id, "film.undelivered")) == 2)
     await world.until_film(film_id, Execution.NEEDS_ATTENTION)
     assert outputs(world, film_id) == given
+
+
+async def test_a_new_cut_is_given_out_with_nothing_of_the_cut_before(world: World) -> None:
+    """The poster shows a frame that the shorter cut does not have; going back, all is there."""
+    wishes = [{"format": "poster", "frame": 40}, {"format": "gif", "quality": "draft"}]
+    film_id = await made(world, deliveries=wishes)
+    before = outputs(world, film_id)
+    await cut(world, film_id, lambda whole: {"shown": whole.shown[:1], "heard": None})
+    await world.until_film(film_id, Execution.NEEDS_ATTENTION)
+    shorter = outputs(world, film_id)
+    assert before.keys() - shorter.keys() == {"poster-frame40"}
+    assert not {shorter[kind] for kind in ("film", "gif-draft")} & set(before.values())
+    await world.command(film_id, Cancel(who="ada"))
+    await world.until_film(film_id, Execution.CANCELLED)
+    await cut(world, film_id, None)
+    await world.finish(film_id)
+    assert outputs(world, film_id) == before
+
+
+async def cut(world: World, film_id: str, edit: Callable[[Recut], dict[str, Any]] | None) -> None:
+    """Let the film be cut otherwise, or in its own cut again, as the gateway does."""
+
+    def keep() -> None:
+        whole = recut_of(CuttingRoom(world.ledger).timeline(film_id))
+        wanted = whole.model_copy(update=edit(whole)) if edit else None
+        document = wanted.model_dump(mode="json", exclude_defaults=True) if wanted else None
+        world.ledger.films.set_recut(film_id, document, "ada")
+
+    await world.until_closed(film_id)
+    await asyncio.to_thread(keep)
+    await world.start_again(film_id, Stage.FILM)
 
 
 async def test_a_certificate_that_cannot_sign_is_told_before_any_film_is_made(

@@ -13,9 +13,11 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from filmforge.contracts import Replace, Resolve, Retry, SetBudget, Skip
+from filmforge.contracts import Cancel, Replace, Resolve, Retry, SetBudget, Skip
+from filmforge.cut.handover import must_be_made
 from filmforge.domain import Execution, Kind, Review, Stage
 from filmforge.embedded import Servers
+from filmforge.errors import Conflict
 from tests.fake_process import FakeServer
 from tests.fakes.process import FakeVendor, fake_vendor
 from tests.world import World, film_document, open_world
@@ -184,6 +186,26 @@ async def test_a_sound_that_is_replaced_is_heard_in_its_place_at_no_cost(
     await world.command(film_id, wish)
     await world.finish(film_id)
     assert await loudest(world, film_id) > 0.05
+    assert studio.charges()["count"] == 1
+
+
+async def test_a_film_whose_music_was_never_made_is_not_cut_anew_before_it_is(
+    world: World, studio: FakeVendor
+) -> None:
+    """Its shots have landed; another run would order the music."""
+    fault = {"fault": "refuse_content", "match": "an unmade waltz", "times": 1}
+    await asyncio.to_thread(studio.set_faults, fault)
+    film_id = await world.submit(scored("an unmade waltz"))
+    await world.until_waiting(film_id, "music-1", "content_refused")
+    await world.until_film(film_id, Execution.NEEDS_ATTENTION)
+    await world.command(film_id, Cancel(who="editor"))
+    await world.until_film(film_id, Execution.CANCELLED)
+    assert all(record.landed for record in world.ledger.shots.of_film(film_id))
+    with pytest.raises(Conflict, match=f"music-1 of {film_id} are not finished"):
+        must_be_made(world.ledger, film_id)
+    await world.start_again(film_id, Stage.FILM)
+    await world.finish(film_id)
+    must_be_made(world.ledger, film_id)
     assert studio.charges()["count"] == 1
 
 
