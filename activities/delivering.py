@@ -11,6 +11,7 @@ from activities.boundary import film_errors
 from activities.dossier import Dossier
 from activities.outlet import Outlet, can_be_signed
 from activities.presence import heartbeats
+from activities.telling import telling
 from activities.workshop import MadeFile, Workshop
 from filmforge.brief import Brief
 from filmforge.contracts import DeliveryOrder
@@ -68,7 +69,8 @@ class Delivering:
         async def make(folder: Path, sources: Sequence[Path]) -> list[MadeFile]:
             film, *own_fonts = sources
             fonts = (*own_fonts, *document_fonts())
-            made = await deliver(film, delivery, folder, facts, fonts=fonts)
+            async with telling(self._ledger, order.film_id, delivery.stem) as progress:
+                made = await deliver(film, delivery, folder, facts, fonts=fonts, progress=progress)
             return [MadeFile(*file) for file in made]
 
         made = await self._workshop.made_files(recipe, make)

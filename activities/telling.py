@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pydantic import JsonValue
 
 from filmforge.ledger import Ledger
+from filmforge.ledger.films import PROGRESS
 from filmforge.media.progress import Progress
 
 EVERY_S = 1.0
@@ -15,7 +16,7 @@ _STEPS = 10
 
 @asynccontextmanager
 async def telling(ledger: Ledger, film_id: str, step: str) -> AsyncIterator[Progress]:
-    """Record `film.progress` whenever another tenth is done, at most once a second.
+    """Record `film.progress` whenever another tenth of a step is done, at most once a second.
 
     What it gives may be called from any thread with a share from 0 to 1.
     """
@@ -33,7 +34,7 @@ async def telling(ledger: Ledger, film_id: str, step: str) -> AsyncIterator[Prog
             if tenths > told:
                 told = tenths
                 data: dict[str, JsonValue] = {"step": step, "share": tenths / _STEPS}
-                await asyncio.to_thread(ledger.events.tell, film_id, "film.progress", data)
+                await asyncio.to_thread(ledger.events.tell, film_id, PROGRESS, data)
 
     watching = asyncio.create_task(tell())
     try:

@@ -86,7 +86,7 @@ class Lines(Silence):
         for shot in worked_on(film):
             self._tell(shot["shot_id"], _standing(shot))
         reason = f", {film['reason']}" if film.get("reason") else ""
-        line = f"{film['execution']}{reason}"
+        line = f"{film['execution']}{reason}{_at_work(film)}"
         if self._known.get("") != line:
             self._tell("", line, f"{film['film_id']}: {line} · {budget_line(film['budget'])}")
 
@@ -194,7 +194,7 @@ def _title(film: Film, elapsed_s: float, left_s: float | None) -> Text:
         ("" if film.get("title") in (None, "", film["film_id"]) else f"  {film['film_id']}", "dim"),
         "  ",
         state_text(film["execution"]),
-        f"  {film['reason']}" if film.get("reason") else "",
+        f"  {film['reason']}{_at_work(film)}" if film.get("reason") else "",
         f"   {times}",
         no_wrap=True,
         overflow="ellipsis",
@@ -233,3 +233,9 @@ def _tally(shots: list[Film], shown: int) -> str:
 def _standing(shot: Film) -> str:
     parts = [shot["execution"], shot["review"], shot.get("reason")]
     return " · ".join(str(part) for part in parts if part)
+
+
+def _at_work(film: Film) -> str:
+    """How far the film's long step is."""
+    step = film.get("at_work")
+    return f", {step['step']} {step['share']:.0%}" if step else ""

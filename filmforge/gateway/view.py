@@ -13,7 +13,7 @@ from filmforge.gateway.given import OutputView, outputs_of
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.budget import Budget
-from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.films import AtWork, FilmRecord
 from filmforge.ledger.shots import ShotRecord
 from filmforge.money import Money
 from filmforge.quality import Checked
@@ -101,13 +101,15 @@ class FilmSummary(Frozen):
 class FilmView(FilmSummary):
     """A film with everything in it; `sounds` are those that models make for it.
 
-    `remarks` say what was left out of it when it was last put together.
+    `at_work` is how far a long step is, such as its assembly. `remarks` say what was left out of
+    it when it was last put together.
     """
 
     shots: tuple[ShotView, ...]
     sounds: tuple[ShotView, ...]
     gates: tuple[GateView, ...]
     outputs: tuple[OutputView, ...]
+    at_work: AtWork | None
     remarks: tuple[str, ...]
 
 
@@ -184,6 +186,7 @@ def film_view(gateway: Gateway, links: Links, film: FilmRecord) -> FilmView:
         sounds=views(ledger.shots.sounds_of_film(film_id)),
         gates=tuple(_gates(gateway, film_id)),
         outputs=tuple(outputs_of(gateway, links.url, film_id)),
+        at_work=ledger.films.at_work(film),
         remarks=_remarks(gateway, film),
     )
 

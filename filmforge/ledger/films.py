@@ -28,6 +28,8 @@ from filmforge.transition import CUT
 ENDED = (Execution.SUCCEEDED, Execution.CANCELLED)
 # The event of a film that came to stand otherwise, with why and, where that helps, what to do.
 CHANGED = "film.changed"
+# How much of a long step is done.
+PROGRESS = "film.progress"
 _OVER = (*ENDED, Execution.CANCELLING)
 # Fields that came later: without them a film is the one that was submitted before they existed.
 _USUAL = Brief().model_dump(
@@ -39,6 +41,13 @@ _USUAL = Brief().model_dump(
 )  # fmt: skip
 # What a shot without a transition said before films could say it for all their shots.
 _CUT = CUT.model_dump(mode="json")
+
+
+class AtWork(Frozen):
+    """A long step on a film, `assemble` or the name of a delivery; `share` goes from 0 to 1."""
+
+    step: str
+    share: float
 
 
 class FilmRecord(Frozen):
@@ -146,6 +155,16 @@ class Films(Outputs):
             last = last_event(tx, film.film_id, CHANGED)
         told = last.data if last and last.data.get("reason") == film.reason else {}
         return str(told.get("message") or "") or None
+
+    def at_work(self, film: FilmRecord) -> AtWork | None:
+        """The long step that was heard of last since the film came to stand as it does."""
+        if film.execution != Execution.RUNNING:
+            return None
+        with self._db.read() as tx:
+            since, last = (last_event(tx, film.film_id, type_) for type_ in (CHANGED, PROGRESS))
+        if last is None or (since and since.id > last.id):
+            return None
+        return AtWork.model_validate(last.data)
 
     def set(
         self, film_id: str, execution: Execution, reason: str | None = None, message: str = ""

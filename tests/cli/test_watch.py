@@ -21,10 +21,12 @@ GATE = {"shot_id": "shot_001", "digest": "0" * 64, "review_url": "http://x/revie
 
 
 def test_without_a_terminal_each_change_is_a_line(cli: Run, remote: Remote) -> None:
+    done = [shot("shot_001", "succeeded", "done")]
     remote.films = [
         film("running", [shot("shot_001", "running", "wip")]),
-        film("running", [shot("shot_001", "succeeded", "done")]),
-        film("succeeded", [shot("shot_001", "succeeded", "done")]),
+        film("running", done),
+        film("running", done, reason="assembling", at_work={"step": "assemble", "share": 0.4}),
+        film("succeeded", done),
     ]
     status, out, _ = cli("watch", "attic")
     assert status == 0
@@ -32,6 +34,8 @@ def test_without_a_terminal_each_change_is_a_line(cli: Run, remote: Remote) -> N
         "shot_001: running · wip",
         "attic: running · spent $0.11 of $5.00 · reserved $0.05 · saved $0.02",
         "shot_001: succeeded · done",
+        "attic: running, assembling, assemble 40% · "
+        "spent $0.11 of $5.00 · reserved $0.05 · saved $0.02",
         "attic: succeeded · spent $0.11 of $5.00 · reserved $0.05 · saved $0.02",
     ]
 

@@ -132,8 +132,14 @@ class Studio(World):
         await self.parts.store.fetch(digest, path)
         return probe(path)
 
+    def left_behind(self) -> list[Path]:
+        """What a killed worker left of its work and nobody removed."""
+        folders = [self.settings.work_dir / name for name in ("downloads", "finish", "release")]
+        return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
     async def check(self, film_id: str, document: dict[str, Any]) -> None:
         """The film is whole, each request was charged once, and the books agree with the fake."""
+        assert not self.left_behind()
         charges, budget = self.fake.charges(), self.ledger.budget(film_id)
         shots, voices = document["shots"], [s for s in document["shots"] if "dialogue" in s]
         assert self.ledger.films.read(film_id).execution == Execution.SUCCEEDED

@@ -12,6 +12,7 @@ from filmforge.brief import Film, read_film
 from filmforge.domain import Asset, Execution, Review, Stage
 from filmforge.errors import BadMedia, Conflict, NotFound
 from filmforge.ledger import Ledger
+from filmforge.ledger.films import PROGRESS, AtWork
 from filmforge.ledger.tables import films
 from tests.ledger.conftest import add_film, asset, at_once, request
 
@@ -208,6 +209,16 @@ def _give(ledger: Ledger, kind: str, made: Asset, **beside: str | None) -> None:
 
 def _given(ledger: Ledger) -> dict[str, str]:
     return {kind: digest for kind, digest, _ in ledger.films.outputs("attic")}
+
+
+def test_a_film_tells_how_far_a_step_is_until_it_comes_to_stand_otherwise(ledger: Ledger) -> None:
+    ledger.films.create(_film(), Decimal(9))
+    ledger.films.set("attic", Execution.RUNNING, "assembling")
+    assert ledger.films.at_work(ledger.films.read("attic")) is None
+    ledger.events.tell("attic", PROGRESS, {"step": "assemble", "share": 0.4})
+    assert ledger.films.at_work(ledger.films.read("attic")) == AtWork(step="assemble", share=0.4)
+    ledger.films.set("attic", Execution.RUNNING)
+    assert ledger.films.at_work(ledger.films.read("attic")) is None
 
 
 def test_films_are_listed_newest_first(ledger: Ledger) -> None:

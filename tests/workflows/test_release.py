@@ -11,6 +11,7 @@ import av
 import pytest
 import pytest_asyncio
 
+import activities.telling
 from filmforge.contracts import Cancel, TryAgain
 from filmforge.cut.room import CuttingRoom
 from filmforge.domain import Execution, Kind, Stage
@@ -242,6 +243,17 @@ async def test_every_delivery_is_what_it_says(world: World) -> None:
 
 async def facts(world: World, film_id: str, kind: str) -> MediaFacts:
     return await asyncio.to_thread(probe, await fetched(world, film_id, kind))
+
+
+async def test_a_delivery_tells_how_far_its_encoder_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activities.telling, "EVERY_S", 0.01)
+    film_id = await made(world, deliveries=[{"format": "vp9", "name": "web", "height": 1080}])
+    told = [event.data for event in world.events(film_id, "film.progress")]
+    shares = [each["share"] for each in told if each["step"] == "web"]
+    assert shares
+    assert shares == sorted(set(shares))
 
 
 async def test_all_files_of_a_stream_are_kept(world: World) -> None:
