@@ -15,6 +15,9 @@ SHOT_WORKFLOW = "Shot"
 SWEEP_WORKFLOW = "Sweep"
 RHYTHM_WORKFLOW = "Rhythm"
 
+# Why a film is running that is put together and delivered.
+ASSEMBLING = "assembling"
+
 ORCHESTRATION_QUEUE = "filmforge"
 CPU_QUEUE = "filmforge-cpu"
 

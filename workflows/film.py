@@ -15,6 +15,7 @@ from temporalio.workflow import ChildWorkflowCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
+        ASSEMBLING,
         FILM_WORKFLOW,
         TASK_TIMEOUT_S,
         Assembled,
@@ -113,7 +114,7 @@ class FilmWorkflow(Desk):
 
     async def _assemble(self, seen: int) -> None:
         """Join the pieces and deliver the film; what can't be blocks it until a person acts."""
-        await self._tell(Execution.RUNNING, "assembling")
+        await self._tell(Execution.RUNNING, ASSEMBLING)
         try:
             # None is the answer of a worker of the version before, which has delivered the film.
             made: Assembled | None = await self._step(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.brief import Brief, Film
+from filmforge.contracts import ASSEMBLING
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.domain import Direction, Execution, Review, Stage
 from filmforge.errors import BudgetExceeded, Conflict
@@ -158,8 +159,8 @@ class Films(Outputs):
 
     def at_work(self, film: FilmRecord) -> AtWork | None:
         """The long step that was heard of last since the film came to stand as it does."""
-        if film.execution != Execution.RUNNING:
-            return None
+        if film.execution != Execution.RUNNING or film.reason != ASSEMBLING:
+            return None  # without a look through all events of a film that is still being shot
         with self._db.read() as tx:
             since, last = (last_event(tx, film.film_id, type_) for type_ in (CHANGED, PROGRESS))
         if last is None or (since and since.id > last.id):

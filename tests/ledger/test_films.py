@@ -217,8 +217,9 @@ def test_a_film_tells_how_far_a_step_is_until_it_comes_to_stand_otherwise(ledger
     assert ledger.films.at_work(ledger.films.read("attic")) is None
     ledger.events.tell("attic", PROGRESS, {"step": "assemble", "share": 0.4})
     assert ledger.films.at_work(ledger.films.read("attic")) == AtWork(step="assemble", share=0.4)
-    ledger.films.set("attic", Execution.RUNNING)
-    assert ledger.films.at_work(ledger.films.read("attic")) is None
+    for reason in (None, "assembling"):
+        ledger.films.set("attic", Execution.RUNNING, reason)
+        assert ledger.films.at_work(ledger.films.read("attic")) is None
 
 
 def test_films_are_listed_newest_first(ledger: Ledger) -> None:
