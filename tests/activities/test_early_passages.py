@@ -1,22 +1,12 @@
 """Transitions are drawn as their shots land, so that the assembly finds them."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import func, select
 
-from filmforge.embedded import Servers
 from filmforge.ledger.tables import makings
-from tests.theatre import Rushes, Theatre, theatre
+from tests.theatre import Rushes, Theatre
 
 FADES = {"transition": {"type": "crossfade", "duration": 0.5}, "sound": {"loudness": None}}
-
-
-@pytest.fixture
-async def stage(servers: Servers, tmp_path: Path) -> AsyncIterator[Theatre]:
-    async with theatre(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

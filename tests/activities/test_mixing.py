@@ -1,7 +1,7 @@
 """The sound of a film through the activities: spans made once, loudness, stems, early sound."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,13 @@ import activities.telling
 from activities.telling import telling
 from activities.workshop import few_at_once
 from filmforge.contracts import ConformOrder
-from filmforge.embedded import Servers
 from filmforge.errors import BadMedia
 from filmforge.ledger.tables import makings
 from filmforge.media.listen import SoundReader
 from filmforge.media.meter import measure
-from tests.theatre import Rushes, Theatre, theatre
+from tests.theatre import Rushes, Theatre
 
 SHOTS, SECONDS = 6, 5
-
-
-@pytest.fixture
-async def stage(servers: Servers, tmp_path: Path) -> AsyncIterator[Theatre]:
-    async with theatre(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
