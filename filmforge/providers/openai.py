@@ -105,7 +105,7 @@ class OpenAIProvider:
             max_connections=terms.max_connections,
         )
         # Waiting for a connection is given a part of the time, so that it fails by its own name.
-        wait_s = self.submit_timeout_s / 4
+        wait_s = self.submit_timeout_s / 2
         self._client = openai.AsyncOpenAI(
             api_key=key,
             base_url=self._wire.base,

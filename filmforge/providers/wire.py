@@ -101,7 +101,7 @@ class Wire:
         """
         # Waiting for a connection is given a part of the time, so that it fails by its own name:
         # a request that never left is worth telling from one whose answer was lost.
-        wait_s = self._submit_timeout_s / 4
+        wait_s = self._submit_timeout_s / 2
         timeout = httpx.Timeout(self._submit_timeout_s, connect=wait_s, pool=wait_s)
         try:
             async with asyncio.timeout(self._submit_timeout_s):

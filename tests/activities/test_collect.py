@@ -64,7 +64,7 @@ async def opened(
         given = {
             "openai_api_key": SecretStr(KEY),
             "openai_base_url": f"{speakers.url}/v1",
-            "submit_timeout_s": 1.0,
+            "submit_timeout_s": 4.0,
             **settings,
         }
         benches.append(Bench(world_settings(fake, tmp_path, **given), tmp_path / machine, marks))

@@ -63,7 +63,7 @@ async def bench(
         fal_queue_url=fal.url,
         fal_api_url=fal.url,
         fal_jwks_url=f"{fal.url}/.well-known/jwks.json",
-        submit_timeout_s=1.0,
+        submit_timeout_s=4.0,
         listing_lag_s=0.2,
         patience_s=30,
     )

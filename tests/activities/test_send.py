@@ -58,7 +58,7 @@ async def opened(servers: Servers, fake: FakeServer, tmp_path: Path) -> AsyncIte
     benches: list[Bench] = []
 
     def bench(machine: str = "here", marks: Marks | None = None, **settings: Any) -> Bench:
-        terms = {"fake_submit_timeout_s": 2.0, "fake_listing_lag_s": 0.0, **settings}
+        terms = {"fake_submit_timeout_s": 4.0, "fake_listing_lag_s": 0.0, **settings}
         benches.append(Bench(world_settings(fake, tmp_path, **terms), tmp_path / machine, marks))
         return benches[-1]
 
@@ -222,7 +222,7 @@ async def test_a_line_that_another_shot_speaks_as_well_is_not_taken_for_one_that
     bench = opened(
         elevenlabs_api_key=SecretStr("sk_0f5e1d2c3b4a"),
         elevenlabs_base_url=speakers.url,
-        submit_timeout_s=1.0,
+        submit_timeout_s=4.0,
         listing_lag_s=0.0,
     )
     said = {"duration": 2, "dialogue": "Who is there?", "characters": ["Mara"]}

@@ -72,7 +72,7 @@ async def subject(
         fake.reset()
         fake.settings(**({"latency_scale": 0.01} if name == "fake" else {"latency_s": 0.02}))
         told |= STANDS[name].settings(fake.url, True)
-    settings = Settings(submit_timeout_s=2, fake_submit_timeout_s=2, listing_lag_s=0, **told)
+    settings = Settings(submit_timeout_s=4, fake_submit_timeout_s=4, listing_lag_s=0, **told)
     registry = build_registry(settings, fetch_frame)
     async with frame_server() as frame_url:
         yield Subject(registry.get(name), kind, tmp_path, fake, frame_url)

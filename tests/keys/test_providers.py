@@ -65,7 +65,7 @@ async def opened(name: str, url: str, key: str, folder: Path) -> AsyncIterator[S
         **addresses(name, url),
     }
     settings = Settings(
-        work_dir=folder, allow_private_urls=True, submit_timeout_s=2, listing_lag_s=0, **told
+        work_dir=folder, allow_private_urls=True, submit_timeout_s=4, listing_lag_s=0, **told
     )
     registry = build_registry(settings, fetch_frame)
     async with frame_server() as frame_url:

@@ -13,7 +13,7 @@ from tests.providers.recordings import recording
 KEY = "sk_0f5e1d2c3b4a"
 LINE = "Keep the light on."
 MODELS = load_models("elevenlabs")
-TERMS = Terms(submit_timeout_s=2, listing_lag_s=0, private=True)
+TERMS = Terms(submit_timeout_s=4, listing_lag_s=0, private=True)
 SPEECH, FLASH = "eleven_multilingual_v2", "eleven_flash_v2_5"
 EFFECT, MUSIC = "eleven_text_to_sound_v2", "music_v1"
 

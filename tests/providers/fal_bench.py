@@ -74,7 +74,7 @@ def a_provider(
     return FalProvider(
         key,
         models,
-        Terms(**{"submit_timeout_s": 1.0, "listing_lag_s": 0.2, "private": True, **terms}),
+        Terms(**{"submit_timeout_s": 4.0, "listing_lag_s": 0.2, "private": True, **terms}),
         queue_url=fake.url,
         api_url=fake.url,
         jwks_url=f"{fake.url}/.well-known/jwks.json",

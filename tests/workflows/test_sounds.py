@@ -46,7 +46,7 @@ async def sound_world(
     changes: dict[str, Any] = {
         "elevenlabs_api_key": SecretStr("sk_of_a_fake"),
         "elevenlabs_base_url": studio.url,
-        "submit_timeout_s": 1.0,
+        "submit_timeout_s": 4.0,
         "patience_s": 3.0,
     }
     async with open_world(servers, shared_fake, folder, **changes) as opened:
