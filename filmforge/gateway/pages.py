@@ -1,7 +1,8 @@
 """Pages: HTML for people, with headers that keep a secret link secret."""
 
+import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from filmforge.money import format_money
 
 _HTML, _JSON = "text/html", "json"
+STATIC = Path(__file__).parent / "static"
+_ENDINGS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 QUIET_HEADERS = {
     "Cache-Control": "no-store",
@@ -22,6 +25,20 @@ QUIET_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+
+def _static_files() -> Mapping[str, tuple[bytes, str]]:
+    found = sorted(STATIC.iterdir()) if STATIC.is_dir() else []
+    return {
+        path.name: (path.read_bytes(), _ENDINGS[path.suffix])
+        for path in found
+        if path.suffix in _ENDINGS
+    }
+
+
+static_files = _static_files()
+# One name for all of them together, so that modules find each other beside themselves.
+static_edition = hashlib.sha256(repr(sorted(static_files.items())).encode()).hexdigest()[:16]
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -30,6 +47,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["usd"] = format_money
+_templates.globals["static"] = lambda name: f"/static/{static_edition}/{name}"
 
 
 def page(
@@ -38,15 +56,22 @@ def page(
     *,
     pictures: Sequence[str] = (),
     films: Sequence[str] = (),
+    live: bool = False,
     **values: Any,
 ) -> HTMLResponse:
-    """A page that may load exactly these pictures and films, and nothing else from anywhere."""
+    """A page that may load exactly these pictures and films, and nothing else from anywhere.
+
+    One that is `live` runs the modules it names, and asks this server for pictures, films and news.
+    """
     nonce = secrets.token_urlsafe(16)
+    own = "'self' " if live else ""
     policy = {
         "default-src": "'none'",
+        "script-src": f"'nonce-{nonce}'" if live else "'none'",
+        "connect-src": "'self'" if live else "'none'",
         "style-src": f"'nonce-{nonce}'",
-        "img-src": _sources(pictures),
-        "media-src": _sources(films),
+        "img-src": own + _sources(pictures, live),
+        "media-src": own + _sources(films, live),
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
@@ -65,9 +90,9 @@ def wants_json(request: Request) -> bool:
     return _JSON in request.headers.get("content-type", "")
 
 
-def _sources(urls: Sequence[str]) -> str:
+def _sources(urls: Sequence[str], more: bool = False) -> str:
     """The files themselves; their origins where a line of so many would break a header."""
     parts = [urlsplit(url) for url in urls]
     with_path = len(parts) <= 16
     found = {f"{p.scheme}://{p.netloc}{p.path if with_path else ''}" for p in parts}
-    return " ".join(sorted(found)) or "'none'"
+    return " ".join(sorted(found)) or ("" if more else "'none'")

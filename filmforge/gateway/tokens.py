@@ -17,6 +17,7 @@ from filmforge.settings import Settings
 FRAME_SALT = "filmforge.review.frame.1"
 FILM_SALT = "filmforge.review.film.1"
 OUTPUT_SALT = "filmforge.output.1"
+SHARE_SALT = "filmforge.share.1"
 MAX_TOKEN_CHARS = 1_000
 
 
@@ -99,6 +100,20 @@ def read_board(settings: Settings, token: str) -> FilmLink:
 def read_output(settings: Settings, token: str) -> OutputLink:
     """What a link to an output says. Raises ForgedLink or ExpiredLink."""
     return _read(OutputLink, settings, OUTPUT_SALT, token)
+
+
+def sign_share(settings: Settings, share_id: str) -> str:
+    """The link of a share; whether it still holds is asked when it is opened."""
+    token = _signer(settings, SHARE_SALT).dumps(share_id)
+    return f"{_base(settings)}/s/{token}"
+
+
+def read_share(settings: Settings, token: str) -> str:
+    """The id of the share that a link is for. Raises ForgedLink."""
+    said = _said(settings, SHARE_SALT, token)
+    if not isinstance(said, str):
+        raise ForgedLink("the link was not made here")
+    return said
 
 
 def _read(kind: type[Link], settings: Settings, salt: str, token: str) -> Link:

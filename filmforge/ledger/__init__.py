@@ -18,7 +18,9 @@ from filmforge.ledger.holds import Holds
 from filmforge.ledger.journal import Journal
 from filmforge.ledger.makings import Makings
 from filmforge.ledger.measurements import Measurements
+from filmforge.ledger.members import Members
 from filmforge.ledger.settlement import record_budget
+from filmforge.ledger.shares import Shares
 from filmforge.ledger.shots import Shots
 from filmforge.ledger.takes import Takes
 from filmforge.money import format_money
@@ -41,6 +43,8 @@ class Ledger:
     makings: Makings
     measurements: Measurements
     holds: Holds
+    members: Members
+    shares: Shares
 
     def budget(self, film_id: str) -> Budget:
         """The four figures of a film. Raises NotFound."""
@@ -100,4 +104,6 @@ def open_ledger(url: str) -> Ledger:
         makings=Makings(db),
         measurements=Measurements(db),
         holds=Holds(db),
+        members=Members(db),
+        shares=Shares(db),
     )

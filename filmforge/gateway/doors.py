@@ -1,0 +1,181 @@
+"""Doors: how people come in to the pages, with a key of the team or by a link to one film."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import AfterValidator, StringConstraints
+
+from filmforge.errors import NotFound
+from filmforge.fields import Frozen, plain_text
+from filmforge.gateway.forms import read_form
+from filmforge.gateway.limits import guesses_of
+from filmforge.gateway.pages import QUIET_HEADERS, page
+from filmforge.gateway.problems import Refusal
+from filmforge.gateway.sessions import Session, begin, forget, form_key, keep, sessions_of
+from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.tokens import ExpiredLink, ForgedLink, read_share
+from filmforge.gateway.viewer import key_print
+from filmforge.ledger.shares import Share
+
+router = APIRouter(include_in_schema=False)
+Parts = Annotated[Gateway, Depends(gateway_of)]
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=60, strip_whitespace=True),
+    AfterValidator(plain_text),
+]
+Secret = Annotated[str, StringConstraints(max_length=500)]
+# scrypt as RFC 7914 has it; 16 MiB and some 50 ms for each guess.
+_SCRYPT: dict[str, int] = {"n": 2**14, "r": 8, "p": 1}
+
+
+class SignIn(Frozen):
+    """The form of the team: a key, and where to go from here."""
+
+    key: Secret
+    next: Annotated[str, StringConstraints(max_length=2_000)] = ""
+
+
+class Guest(Frozen):
+    """The form of a link: who comes in, and the passphrase if the link has one."""
+
+    name: Name
+    passphrase: Secret = ""
+
+
+class Leaving(Frozen):
+    """The form to sign out."""
+
+
+@router.get("/sign-in")
+async def show_sign_in(request: Request, gateway: Parts, next: str = "") -> Response:  # noqa: A002  the address says it so
+    """Ask for a key."""
+    return _asking(request, gateway, "sign_in.html", next=_here(next), wrong="")
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, gateway: Parts) -> Response:
+    """Let in whoever has a key."""
+    guesses = guesses_of(request)
+    guesses.refuse_many(request)
+    form = await read_form(request, SignIn, *_form_keys(request, gateway))
+    session = await asyncio.to_thread(_by_key, gateway, form.key)
+    if session is None:
+        guesses.wrong(request)
+        wrong = "That key is not known here."
+        answer = _asking(request, gateway, "sign_in.html", next=_here(form.next), wrong=wrong)
+        answer.status_code = 403
+        return answer
+    answer = _go(_here(form.next) or "/films")
+    keep(answer, gateway.settings, session)
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, gateway: Parts) -> Response:
+    """Forget who this is."""
+    await read_form(request, Leaving, *_form_keys(request, gateway))
+    answer = _go("/sign-in")
+    forget(answer)
+    return answer
+
+
+@router.head("/s/{token}")
+@router.get("/s/{token}")
+async def show_share(request: Request, gateway: Parts, token: str) -> Response:
+    """Ask who comes in by a link; nothing is used up by looking."""
+    share = await _share(request, gateway, token)
+    return _asking(request, gateway, "share.html", share=share, wrong="")
+
+
+@router.post("/s/{token}")
+async def open_share(request: Request, gateway: Parts, token: str) -> Response:
+    """Let somebody in by a link."""
+    share = await _share(request, gateway, token)
+    form = await read_form(request, Guest, *_form_keys(request, gateway))
+    if share.locked_until and datetime.now(UTC) < share.locked_until:
+        raise Refusal(429, "too_many_guesses", "Too many wrong passphrases: wait a while.")
+    if share.passphrase and not await asyncio.to_thread(_fits, form.passphrase, share.passphrase):
+        guesses_of(request).wrong(request)
+        await asyncio.to_thread(gateway.ledger.shares.refused, share)
+        wrong = "That passphrase is not right."
+        answer = _asking(request, gateway, "share.html", share=share, wrong=wrong)
+        answer.status_code = 403
+        return answer
+    ends = int(share.expires_at.timestamp())
+    session = begin("share", share.share_id, form.name, share.film_id, ends)
+    await asyncio.to_thread(gateway.ledger.shares.opened, share, f"{form.name} (link {share.name})")
+    answer = _go(f"/films/{share.film_id}")
+    keep(answer, gateway.settings, session)
+    return answer
+
+
+def hash_passphrase(passphrase: str) -> str:
+    """What is kept of a passphrase."""
+    salt = secrets.token_bytes(16)
+    return f"{salt.hex()}:{hashlib.scrypt(passphrase.encode(), salt=salt, **_SCRYPT).hex()}"
+
+
+def _fits(passphrase: str, kept: str) -> bool:
+    salt, _, known = kept.partition(":")
+    found = hashlib.scrypt(passphrase.encode(), salt=bytes.fromhex(salt), **_SCRYPT).hex()
+    return hmac.compare_digest(found, known)
+
+
+def _by_key(gateway: Gateway, key: str) -> Session | None:
+    found = key_print(key)
+    if sum(hmac.compare_digest(found, key_print(each)) for each in gateway.settings.keys()):
+        return begin("key", found, "")
+    member = gateway.ledger.members.by_key(found)
+    return begin("member", member.member_id, member.name) if member else None
+
+
+async def _share(request: Request, gateway: Gateway, token: str) -> Share:
+    guesses = guesses_of(request)
+    guesses.refuse_many(request)
+    try:
+        share_id = read_share(gateway.settings, token)
+        share = await asyncio.to_thread(gateway.ledger.shares.read, share_id)
+    except (ForgedLink, NotFound):
+        guesses.wrong(request)
+        raise ForgedLink("the link was not made here") from None
+    if not share.holds(datetime.now(UTC)):
+        raise ExpiredLink("the link is over")
+    return share
+
+
+def _asking(request: Request, gateway: Gateway, template: str, **values: Any) -> Response:
+    """A form for somebody who may not be known yet; then a cookie of nobody's makes it ours."""
+    known = _form_keys(request, gateway)
+    session = begin("nobody", "", "")
+    answer = page(
+        template, form_key=known[0] if known else form_key(gateway.settings, session), **values
+    )
+    if not known:
+        keep(answer, gateway.settings, session)
+    return answer
+
+
+def _form_keys(request: Request, gateway: Gateway) -> list[str]:
+    """The keys of forms that were made for whoever asks."""
+    settings = gateway.settings
+    return [form_key(settings, session) for session in sessions_of(request, settings)]
+
+
+def _here(address: str) -> str:
+    """An address of ours, or nothing: nobody is sent elsewhere."""
+    parts = urlsplit(address)
+    safe = address.startswith("/") and not address.startswith(("//", "/\\"))
+    return address if safe and not parts.netloc and not parts.scheme else ""
+
+
+def _go(address: str) -> Response:
+    return RedirectResponse(address, 303, QUIET_HEADERS)
