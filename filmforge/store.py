@@ -1,9 +1,12 @@
 """Assets in an object store: every file under the sha256 of its own bytes, written once."""
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import boto3
 import structlog
@@ -100,6 +103,16 @@ class AssetStore:
         if filename:
             params["ResponseContentDisposition"] = f'inline; filename="{filename}"'
         return self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s)
+
+    @contextmanager
+    def opened(self, digest: str, first: int, last: int) -> Iterator[IO[bytes]]:
+        """The bytes of an asset from the first to the last, both counted. Raises NotFound."""
+        with _plain_errors(digest):
+            answer = self._s3.get_object(
+                Bucket=self.bucket, Key=object_key(digest), Range=f"bytes={first}-{last}"
+            )
+        with contextlib.closing(answer["Body"]) as body:
+            yield cast(IO[bytes], body)
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the bucket can be reached."""

@@ -16,10 +16,12 @@ from filmforge.gateway import (
     caps,
     control,
     costs,
+    doors,
     estimate,
     films,
     health,
     materials,
+    media,
     outputs,
     progress,
     reconcile,
@@ -27,15 +29,18 @@ from filmforge.gateway import (
     review,
     rhythm,
     shots,
+    static_files,
     timeline,
     uploads,
 )
 from filmforge.gateway.access import AccessLog
+from filmforge.gateway.limits import Guesses
 from filmforge.gateway.metrics import Metrics
 from filmforge.gateway.outbox import run_outbox
 from filmforge.gateway.problems import install_problems
 from filmforge.gateway.replies import describe
 from filmforge.gateway.state import Gateway
+from filmforge.gateway.thumbs import Thumbs
 from filmforge.gateway.view import Links
 from filmforge.ledger import Ledger
 from filmforge.providers.registry import Registry
@@ -65,9 +70,14 @@ def build_app(
     app.state.gateway = Gateway(settings, ledger, store, engine, registry)
     app.state.links = Links(app.state.gateway)
     app.state.metrics = Metrics()
+    app.state.stopping = asyncio.Event()
+    app.state.guesses = Guesses()
+    app.state.thumbs = Thumbs()
+    app.state.looks = asyncio.Semaphore(LOOKS)
     for part in (
         films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
-        progress, review, timeline, recut, rhythm, outputs, callbacks, health,
+        progress, review, timeline, recut, rhythm, outputs, callbacks, health, doors, media,
+        static_files,
     ):  # fmt: skip
         app.include_router(part.router)
     install_problems(app)
@@ -80,9 +90,7 @@ def build_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Every blocking call runs in a thread; the default number on a small machine is too few.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-    stopping: asyncio.Event = asyncio.Event()
-    app.state.stopping = stopping
-    app.state.looks = asyncio.Semaphore(LOOKS)
+    stopping: asyncio.Event = app.state.stopping
     app.state.exports = asyncio.Semaphore(EXPORTS)
     outbox = asyncio.create_task(_deliver(app.state.gateway, stopping))
     try:

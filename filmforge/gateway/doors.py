@@ -15,13 +15,13 @@ from pydantic import AfterValidator, StringConstraints
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen, plain_text
 from filmforge.gateway.forms import read_form
+from filmforge.gateway.keys import is_configured, key_print
 from filmforge.gateway.limits import guesses_of
 from filmforge.gateway.pages import QUIET_HEADERS, page
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.sessions import Session, begin, forget, form_key, keep, sessions_of
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.tokens import ExpiredLink, ForgedLink, read_share
-from filmforge.gateway.viewer import key_print
+from filmforge.gateway.tokens import ForgedLink, read_share
 from filmforge.ledger.shares import Share
 
 router = APIRouter(include_in_schema=False)
@@ -132,7 +132,7 @@ def _fits(passphrase: str, kept: str) -> bool:
 
 def _by_key(gateway: Gateway, key: str) -> Session | None:
     found = key_print(key)
-    if sum(hmac.compare_digest(found, key_print(each)) for each in gateway.settings.keys()):
+    if is_configured(gateway.settings, found):
         return begin("key", found, "")
     member = gateway.ledger.members.by_key(found)
     return begin("member", member.member_id, member.name) if member else None
@@ -146,9 +146,10 @@ async def _share(request: Request, gateway: Gateway, token: str) -> Share:
         share = await asyncio.to_thread(gateway.ledger.shares.read, share_id)
     except (ForgedLink, NotFound):
         guesses.wrong(request)
-        raise ForgedLink("the link was not made here") from None
+        detail = "It was changed, cut short or made elsewhere: ask for a new link."
+        raise Refusal(403, ForgedLink.code, detail) from None
     if not share.holds(datetime.now(UTC)):
-        raise ExpiredLink("the link is over")
+        raise Refusal(410, "link_expired", "It was for a while, and that is over: ask for another.")
     return share
 
 

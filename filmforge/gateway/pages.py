@@ -5,15 +5,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from filmforge.money import format_money
 
 _HTML, _JSON = "text/html", "json"
+SIGN_IN = "sign_in"
 STATIC = Path(__file__).parent / "static"
 _ENDINGS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -67,8 +68,7 @@ def page(
     own = "'self' " if live else ""
     policy = {
         "default-src": "'none'",
-        "script-src": f"'nonce-{nonce}'" if live else "'none'",
-        "connect-src": "'self'" if live else "'none'",
+        **({"script-src": f"'nonce-{nonce}'", "connect-src": "'self'"} if live else {}),
         "style-src": f"'nonce-{nonce}'",
         "img-src": own + _sources(pictures, live),
         "media-src": own + _sources(films, live),
@@ -88,6 +88,17 @@ def wants_json(request: Request) -> bool:
     if _HTML in accept or _JSON in accept:
         return _HTML not in accept
     return _JSON in request.headers.get("content-type", "")
+
+
+def is_visit(request: Request) -> bool:
+    """Whether a person asks for a page, and not a page for a part of it."""
+    return request.method in ("GET", "HEAD") and _HTML in request.headers.get("accept", "")
+
+
+def sent_to_sign_in(request: Request) -> RedirectResponse:
+    """Where somebody goes who is not known yet, and from there back to what they asked for."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, QUIET_HEADERS)
 
 
 def _sources(urls: Sequence[str], more: bool = False) -> str:

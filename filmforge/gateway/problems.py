@@ -26,6 +26,7 @@ from filmforge.errors import (
     StoreUnavailable,
 )
 from filmforge.fields import Frozen
+from filmforge.gateway.pages import SIGN_IN, is_visit, page, sent_to_sign_in, wants_json
 from filmforge.gateway.wording import MAX_ERRORS, FieldError, clip, errors_of
 
 MAX_DETAIL_CHARS = 1_000
@@ -48,6 +49,7 @@ _TITLES = {
     400: "The body cannot be read",
     401: "Who calls is not known",
     402: "The budget does not allow it",
+    403: "That is not allowed",
     404: "There is no such thing",
     405: "The method is not allowed here",
     408: "The body took too long",
@@ -56,6 +58,7 @@ _TITLES = {
     413: "The body is too large",
     415: "The content type is not supported",
     422: "The input cannot be used",
+    429: "Too many were wrong",
     500: "Something of ours went wrong",
     502: "A provider could not be used",
     503: "A server of ours does not answer",
@@ -143,12 +146,24 @@ def refusal_of(error: FilmError) -> Refusal:
     return Refusal(status, error.code, str(error), headers=headers)
 
 
-async def _film_error(_request: Request, error: Exception) -> Response:
+async def _film_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FilmError)
     refusal = refusal_of(error)
     if refusal.status >= 500:
         _log.error("request_failed", code=refusal.word, error=str(error))
-    return respond(refusal)
+    return _answered(request, refusal)
+
+
+def _answered(request: Request, refusal: Refusal) -> Response:
+    """A problem document, or what a person who looks at pages is to read."""
+    if request.url.path.startswith("/v1/") or wants_json(request):
+        return respond(refusal)
+    if refusal.word == SIGN_IN and is_visit(request):
+        return sent_to_sign_in(request)
+    title = _TITLES.get(refusal.status, "That could not be used")
+    answer = page("notice.html", refusal.status, title=title, words=str(refusal), note="", back="")
+    answer.headers.update(refusal.headers)
+    return answer
 
 
 async def _bad_parameters(_request: Request, error: Exception) -> Response:

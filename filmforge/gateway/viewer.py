@@ -1,7 +1,6 @@
 """Viewers: who looks at a page, what they may do there, and how the audit trail names them."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from filmforge.errors import NotFound
+from filmforge.gateway.keys import is_configured
+from filmforge.gateway.pages import SIGN_IN
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.sessions import Session, form_key, sessions_of
 from filmforge.gateway.state import Gateway, gateway_of
@@ -83,11 +84,6 @@ def viewer_by(gateway: Gateway, session: Session) -> Viewer | None:
     return Viewer(session, right, name, who, form_key(gateway.settings, session))
 
 
-def key_print(key: str) -> str:
-    """What a key is known by where it must not stand itself."""
-    return hashlib.sha256(key.strip().encode()).hexdigest()
-
-
 async def _strongest(request: Request, film_id: str | None, right: Right) -> Viewer:
     gateway = gateway_of(request)
     sessions = sessions_of(request, gateway.settings)
@@ -95,7 +91,7 @@ async def _strongest(request: Request, film_id: str | None, right: Right) -> Vie
     seen = [await asyncio.to_thread(viewer_by, gateway, each) for each in mine]
     viewers = [viewer for viewer in seen if viewer]
     if not viewers:
-        raise NotAllowed(401, "sign_in", "Sign in with your key, or open the link you were sent.")
+        raise NotAllowed(401, SIGN_IN, "Sign in with your key, or open the link you were sent.")
     best = max(viewers, key=lambda viewer: viewer.right)
     if best.right < right:
         raise NotAllowed(403, "not_allowed", f"You may not {right.name.lower()} here.")
@@ -104,7 +100,7 @@ async def _strongest(request: Request, film_id: str | None, right: Right) -> Vie
 
 def _let_in(gateway: Gateway, session: Session) -> tuple[Right, str] | None:
     match session.door:
-        case "key" if session.subject in map(key_print, gateway.settings.keys()):
+        case "key" if is_configured(gateway.settings, session.subject):
             return Right.ADMINISTER, f"key {session.subject[:8]}"
         case "member":
             return _member(gateway, session)

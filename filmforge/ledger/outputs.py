@@ -10,7 +10,7 @@ from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.holds import HELD, let_out
-from filmforge.ledger.tables import films, outputs
+from filmforge.ledger.tables import films, outputs, takes
 from filmforge.quality import Checked
 
 # The kind of output that is the film itself.
@@ -106,6 +106,15 @@ class Outputs:
             )
             for row in rows
         ]
+
+    def owns(self, film_id: str, digest: str) -> bool:
+        """Whether an asset is a take of the film or was made of it."""
+        ours = [
+            select(table.c.digest).where(table.c.film_id == film_id, table.c.digest == digest)
+            for table in (takes, outputs)
+        ]
+        with self._db.read() as tx:
+            return any(tx.execute(wanted.limit(1)).first() for wanted in ours)
 
     def outputs(self, film_id: str) -> Sequence[tuple[str, str, str]]:
         """(kind, digest, media type) of every file the film was made into, the film first."""

@@ -21,8 +21,7 @@ from filmforge.contracts import Answer, Decide
 from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Review, Tags
 from filmforge.engine import Engine
 from filmforge.errors import FilmError
-from filmforge.gateway import callbacks, review
-from filmforge.gateway.problems import install_problems
+from filmforge.gateway.app import build_app
 from filmforge.gateway.state import Gateway
 from filmforge.ledger import Ledger, open_ledger
 from filmforge.ledger.gates import Gate
@@ -134,18 +133,16 @@ class Studio:
         self.frame(film_id, digest, note=note)
 
     def app(self) -> FastAPI:
-        """The routes of links and callbacks."""
-        app = FastAPI()
-        install_problems(app)
-        app.include_router(review.router)
-        app.include_router(callbacks.router)
-        app.state.gateway = self.gateway
-        return app
+        """The whole gateway."""
+        gateway = self.gateway
+        return build_app(
+            gateway.settings, gateway.ledger, gateway.store, gateway.engine, gateway.registry
+        )
 
     def client(self) -> httpx.AsyncClient:
-        """A client of those routes."""
+        """A client of it."""
         transport = httpx.ASGITransport(self.app())
-        return httpx.AsyncClient(transport=transport, base_url="http://studio.test")
+        return httpx.AsyncClient(transport=transport, base_url=self.settings.public_url)
 
 
 @functools.cache
@@ -157,13 +154,22 @@ def _empty_ledger() -> Path:
     return folder / "ledger.db"
 
 
-def open_studio(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Studio:
-    """A studio with an empty ledger in a folder; close its ledger at the end."""
-    # boto3 keeps the first credentials it sees; other tests of this process have real ones.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def open_studio(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    s3_store: AssetStore | None = None,
+    **settings: Any,
+) -> Studio:
+    """A studio with an empty ledger in a folder; close its ledger at the end.
+
+    Without a store of its own it has one that is nowhere.
+    """
+    if s3_store is None:
+        # boto3 keeps the first credentials it sees; other tests of this process have real ones.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     folder.mkdir(exist_ok=True)
     shutil.copy(_empty_ledger(), folder / "ledger.db")
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}")
@@ -173,7 +179,7 @@ def open_studio(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) 
         "allow_private_urls": True,
         **settings,
     }
-    store = AssetStore(BUCKET, given.pop("s3_endpoint", "http://127.0.0.1:9"))
+    store = s3_store or AssetStore(BUCKET, given.pop("s3_endpoint", "http://127.0.0.1:9"))
     chosen = Settings(**given)
 
     async def fetch(digest: str, path: Path) -> None:
