@@ -90,9 +90,9 @@ def wants_json(request: Request) -> bool:
     return _JSON in request.headers.get("content-type", "")
 
 
-def is_visit(request: Request) -> bool:
-    """Whether a person asks for a page, and not a page for a part of it."""
-    return request.method in ("GET", "HEAD") and _HTML in request.headers.get("accept", "")
+def wants_html(request: Request) -> bool:
+    """Whether a person reads the answer: browsers say so where they load a page."""
+    return _HTML in request.headers.get("accept", "")
 
 
 def sent_to_sign_in(request: Request) -> RedirectResponse:

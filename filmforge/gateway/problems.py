@@ -26,7 +26,7 @@ from filmforge.errors import (
     StoreUnavailable,
 )
 from filmforge.fields import Frozen
-from filmforge.gateway.pages import SIGN_IN, is_visit, page, sent_to_sign_in, wants_json
+from filmforge.gateway.pages import SIGN_IN, page, sent_to_sign_in, wants_html
 from filmforge.gateway.wording import MAX_ERRORS, FieldError, clip, errors_of
 
 MAX_DETAIL_CHARS = 1_000
@@ -156,9 +156,9 @@ async def _film_error(request: Request, error: Exception) -> Response:
 
 def _answered(request: Request, refusal: Refusal) -> Response:
     """A problem document, or what a person who looks at pages is to read."""
-    if request.url.path.startswith("/v1/") or wants_json(request):
+    if request.url.path.startswith("/v1/") or not wants_html(request):
         return respond(refusal)
-    if refusal.word == SIGN_IN and is_visit(request):
+    if refusal.word == SIGN_IN and request.method in ("GET", "HEAD"):
         return sent_to_sign_in(request)
     title = _TITLES.get(refusal.status, "That could not be used")
     answer = page("notice.html", refusal.status, title=title, words=str(refusal), note="", back="")
