@@ -35,6 +35,10 @@ lint: .venv/ready-dev ## Check style, types and the import rules
 bench: .venv/ready-dev ## Measure the speed of orchestration, memory and recovery
 	$(BIN)/python -m tests.benchmarks
 
+.PHONY: screenshots
+screenshots: .venv/ready-dev browser ## Take the pictures of the pages that stand in docs/
+	$(BIN)/python -m tests.browser.screenshots
+
 .PHONY: crash
 crash: .venv/ready-dev ## Kill workers at every point of the paid step and count: make crash N=1000
 	$(BIN)/python -m tests.crash $(foreach v,N SEED LANES OUT CASE,$(if $($(v)),$(v)=$($(v))))

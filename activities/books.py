@@ -8,8 +8,10 @@ from temporalio import activity
 from activities.boundary import film_errors
 from filmforge.contracts import (
     Accept,
+    Choose,
     Command,
     Decide,
+    Decided,
     FilmNews,
     FilmOrder,
     FilmPlan,
@@ -22,14 +24,16 @@ from filmforge.contracts import (
     Replace,
     Resolve,
     Retry,
+    Seen,
     ShotNews,
     ShotOutcome,
     ShotPlan,
 )
-from filmforge.domain import Direction, Execution, Kind, Providers, Review
-from filmforge.errors import NotFound
+from filmforge.direction import chosen, rejected
+from filmforge.domain import Execution, Kind, Review
+from filmforge.errors import Conflict, NotFound
 from filmforge.ledger import Ledger
-from filmforge.ledger.shots import ShotRecord, remaking
+from filmforge.ledger.shots import ShotRecord, found_wanting, retrying
 
 
 class Books:
@@ -138,21 +142,32 @@ class Books:
     def _record(self, command: Command) -> Recorded:
         film_id = command.film_id
         if command.budget:
-            self._ledger.set_budget(film_id, command.budget.limit_usd, command.budget.who)
+            wanted = command.budget
+            limit, seen = wanted.limit_usd, wanted.seen_limit_usd
+            self._ledger.set_budget(film_id, limit, wanted.who, seen)
         if command.cancel:
             self._ledger.films.set(film_id, Execution.CANCELLING)
             self._ledger.gates.note(film_id, None, command.cancel.who, "cancel")
-        wishes = (command.decide, command.retry, command.skip, command.replace, command.resolve)
+        if command.decide_many:
+            each = command.decide_many.decisions
+            return Recorded(each=tuple(self._record_decision(film_id, one) for one in each))
+        if command.decide:
+            return self._record_decision(film_id, command.decide)
+        return self._record_wish(film_id, command)
+
+    def _record_wish(self, film_id: str, command: Command) -> Recorded:
+        """What is asked for besides decisions; with no shot named it is for the whole film."""
+        wishes = (command.retry, command.skip, command.replace, command.resolve)
         wish = next((each for each in (*wishes, command.accept) if each is not None), None)
         if wish is None:
             return Recorded()
         if wish.shot_id is None:
-            self._ledger.holds.accept(film_id, wish.who)
+            seen = wish.digest if isinstance(wish, Accept) else None
+            self._ledger.holds.accept(film_id, wish.who, seen)
             return Recorded()
         before = self._ledger.shots.read(film_id, wish.shot_id)
+        self._refuse_otherwise(before, wish.seen)
         match wish:
-            case Decide():
-                self._decide(before, wish)
             case Retry():
                 self._retry(before, wish)
             case Replace():
@@ -163,34 +178,42 @@ class Books:
                 self._accept(before, wish)
             case _:
                 self._skip(before, wish.who)
-        return Recorded(
-            position=before.position,
-            was_done=before.execution == Execution.SUCCEEDED,
-            was_omitted=before.review == Review.OMITTED,
-        )
+        return _recorded(before)
 
-    def _decide(self, before: ShotRecord, wish: Decide) -> None:
+    def _record_decision(self, film_id: str, wish: Decide | Choose) -> Recorded:
+        before = self._ledger.shots.read(film_id, wish.shot_id)
+        if isinstance(wish, Choose):
+            outcome = self._choose(before, wish)
+        else:
+            outcome = self._decide(before, wish)
+        return _recorded(before).model_copy(update={"outcome": outcome})
+
+    def _decide(self, before: ShotRecord, wish: Decide) -> Decided:
         film_id, shot_id = before.film_id, wish.shot_id
         state = "approved" if wish.verdict == "approve" else "rejected"
-        decided = self._ledger.gates.decide(
-            film_id, shot_id, wish.digest, state, wish.who, wish.note, wish.link_id
-        )
-        if decided and state == "rejected":
-            self._ledger.shots.direct(film_id, shot_id, _retake(before, wish.note), Review.RETAKE)
+        by = (wish.who, wish.note, wish.link_id, wish.principal, wish.takes)
+        if not self._ledger.gates.decide(film_id, shot_id, wish.digest, state, *by):
+            return "already_decided"
+        if state == "rejected":
+            direction = rejected(before.direction, wish.note, wish.takes)
+            self._ledger.shots.direct(film_id, shot_id, direction, Review.RETAKE)
+        return "accepted"
+
+    def _choose(self, before: ShotRecord, wish: Choose) -> Decided:
+        film_id, shot_id, digest = before.film_id, wish.shot_id, wish.digest
+        takes = self._ledger.takes.of_shot(film_id, shot_id)
+        if digest not in {take.digest for take in takes if take.kind is Kind.IMAGE}:
+            return "unknown_take"
+        by = (wish.who, wish.note, wish.principal)
+        if not self._ledger.gates.choose(film_id, shot_id, digest, wish.instead_of, *by):
+            return "already_decided"
+        self._ledger.takes.use(film_id, shot_id, Kind.IMAGE, digest)
+        self._ledger.shots.direct(film_id, shot_id, chosen(before.direction, digest))
+        return "accepted"
 
     def _retry(self, before: ShotRecord, wish: Retry) -> None:
-        old = before.direction
-        anew = wish.changes or wish.providers != Providers()
-        if before.reason == "quality" and not anew:
-            # The same request again would only find the same take again.
-            old = remaking(old, self._found_wanting(before))
-        direction = old.model_copy(
-            update={
-                "changes": {**old.changes, **wish.changes},
-                "providers": wish.providers.over(old.providers),
-                "replaced": {} if anew else old.replaced,
-            }
-        )
+        takes = self._ledger.takes.of_shot(before.film_id, wish.shot_id)
+        direction = retrying(before, takes, wish.changes, wish.providers)
         self._ledger.gates.withdraw(before.film_id, wish.shot_id)
         self._ledger.shots.direct(before.film_id, wish.shot_id, direction)
         self._ledger.gates.note(
@@ -236,19 +259,16 @@ class Books:
 
     def _accept(self, before: ShotRecord, wish: Accept) -> None:
         film_id, shot_id = before.film_id, before.shot.shot_id
-        digests = tuple(self._found_wanting(before).values())
+        takes = self._ledger.takes.of_shot(film_id, shot_id)
+        digests = tuple(take.digest for take in found_wanting(before, takes).values())
         accepted = {"accepted": (*before.direction.accepted, *digests)}
         self._ledger.shots.direct(film_id, shot_id, before.direction.model_copy(update=accepted))
         self._ledger.gates.note(film_id, shot_id, wish.who, "accept", digests=[*digests])
 
-    def _found_wanting(self, record: ShotRecord) -> dict[Kind, str]:
-        """The takes in use that did not pass their check."""
-        takes = self._ledger.takes.of_shot(record.film_id, record.shot.shot_id)
-        return {
-            take.kind: take.digest
-            for take in takes
-            if take.digest == record.digest(take.kind) and take.checked and not take.checked.passes
-        }
+    def _refuse_otherwise(self, before: ShotRecord, seen: Seen | None) -> None:
+        """Refuse what somebody chose who saw the shot stand otherwise. Raises Conflict."""
+        if seen is not None and seen != self._ledger.stand(before):
+            raise Conflict(f"something else became of {before.shot.shot_id}: look at it again")
 
     def _skip(self, before: ShotRecord, who: str) -> None:
         shot_id = before.shot.shot_id
@@ -259,13 +279,9 @@ class Books:
         self._ledger.gates.note(before.film_id, shot_id, who, "skip")
 
 
-def _retake(before: ShotRecord, note: str) -> Direction:
-    old = before.direction
-    replaced = {kind: digest for kind, digest in old.replaced.items() if kind != Kind.IMAGE}
-    return old.model_copy(
-        update={
-            "notes": (*old.notes, note) if note.strip() else old.notes,
-            "retakes": old.retakes + 1,
-            "replaced": replaced,
-        }
+def _recorded(before: ShotRecord) -> Recorded:
+    return Recorded(
+        position=before.position,
+        was_done=before.execution == Execution.SUCCEEDED,
+        was_omitted=before.review == Review.OMITTED,
     )

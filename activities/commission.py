@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from filmforge.addresses import is_public
 from filmforge.contracts import Generated, GenerateOrder
 from filmforge.cues import SoundShot
-from filmforge.direction import directed, makes_of, model_ref, request_for, tags_of
+from filmforge.direction import directed, earlier, makes_of, model_ref, request_for, tags_of
 from filmforge.domain import Execution, GenerationRequest, Kind, Review, Tags
 from filmforge.errors import BadInput
 from filmforge.ledger import Ledger
@@ -133,7 +133,8 @@ class Commissions:
         frame = record.image_digest if order.kind == Kind.VIDEO else None
         if order.kind == Kind.VIDEO and frame is None:
             raise BadInput("image", "the shot has no frame yet", "Retry the shot.")
-        request = request_for(film.brief, record.shot, record.direction, order.kind, model, frame)
+        direction = earlier(record.direction, order.before_last)
+        request = request_for(film.brief, record.shot, direction, order.kind, model, frame)
         intent = f"{order.film_id}/{order.shot_id}/{film.run}/{record.attempt}"
         notes = record.direction.notes
         return Commission(

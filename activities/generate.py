@@ -87,9 +87,8 @@ class Generate:
                     commission = await self._fall_back(order, commission, error)
                     trouble.forgive()
                     posting = await self._pursue_patiently(commission, trouble)
-            take = await asyncio.to_thread(
-                self._ledger.takes.link, order.film_id, order.shot_id, posting, commission.note
-            )
+            of_shot = (order.film_id, order.shot_id, posting, commission.note)
+            take = await asyncio.to_thread(self._ledger.takes.link, *of_shot, order.before_last)
             self._marks.reach("linked", commission.key)
         return Generated(digest=take.digest, request_key=take.request_key, reused=take.reused)
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -67,6 +68,15 @@ def is_public(address: str) -> bool:
     special = ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback
     listed = any(ip in network for network in _NOT_PUBLIC if network.version == ip.version)
     return ip.is_global and not special and not ip.is_link_local and not listed
+
+
+def is_near(url: str) -> bool:
+    """Whether a URL names this machine itself, and means another one everywhere else."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @asynccontextmanager

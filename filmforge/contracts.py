@@ -24,6 +24,9 @@ CPU_QUEUE = "filmforge-cpu"
 # What a killed worker was deciding is given to another one after this; the default is 10 s.
 TASK_TIMEOUT_S = 5
 
+MOST_DECISIONS = 100
+MOST_TAKES = 4
+
 Who = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -43,7 +46,11 @@ def rhythm_workflow_id(reference: str) -> str:
 
 
 class Decide(Frozen):
-    """A person's verdict on one frame, bound to the frame's digest."""
+    """A person's verdict on one frame, bound to the frame's digest.
+
+    `principal` is by what door they came, whatever name they gave; a rejection may ask for
+    several new `takes`.
+    """
 
     shot_id: Identifier
     digest: Digest
@@ -51,6 +58,52 @@ class Decide(Frozen):
     note: Note = ""
     who: Who
     link_id: str = ""
+    principal: str = ""
+    takes: Annotated[int, Field(ge=1, le=MOST_TAKES)] = 1
+
+    @property
+    def judged(self) -> str:
+        """The digest of the frame that must still wait."""
+        return self.digest
+
+
+class Choose(Frozen):
+    """An older take's frame instead of the one that waits, which counts as approving it."""
+
+    shot_id: Identifier
+    digest: Digest
+    instead_of: Digest
+    verdict: Literal["choose"] = "choose"
+    note: Note = ""
+    who: Who
+    principal: str = ""
+
+    @property
+    def judged(self) -> str:
+        """The digest of the frame that must still wait."""
+        return self.instead_of
+
+
+Decided = Literal["accepted", "already_decided", "unknown_take"]
+Decision = Annotated[Decide | Choose, Field(discriminator="verdict")]
+
+
+class DecideMany(Frozen):
+    """Decisions that reach a film together; each stands for itself."""
+
+    decisions: Annotated[tuple[Decision, ...], Field(min_length=1, max_length=MOST_DECISIONS)]
+
+
+class Seen(Frozen):
+    """How a shot stood when somebody chose what to do about it.
+
+    `submits` are those of its request in doubt, 0 without one. A command that comes with it is
+    refused once the shot stands otherwise.
+    """
+
+    attempt: int
+    reason: str | None = None
+    submits: int = 0
 
 
 class Retry(Frozen):
@@ -64,6 +117,7 @@ class Retry(Frozen):
     changes: dict[str, JsonValue] = {}
     providers: Providers = Providers()
     who: Who
+    seen: Seen | None = None
 
 
 class Skip(Frozen):
@@ -71,6 +125,7 @@ class Skip(Frozen):
 
     shot_id: Identifier
     who: Who
+    seen: Seen | None = None
 
 
 class Replace(Frozen):
@@ -80,6 +135,7 @@ class Replace(Frozen):
     kind: Kind
     digest: Digest
     who: Who
+    seen: Seen | None = None
 
 
 class Resolve(Frozen):
@@ -88,20 +144,27 @@ class Resolve(Frozen):
     shot_id: Identifier
     choice: Literal["look_again", "send_again", "write_off"]
     who: Who
+    seen: Seen | None = None
 
 
 class Accept(Frozen):
-    """Take a shot, or with no shot named the whole film, as it is whatever was found in it."""
+    """Take a shot, or with no shot named the whole film, as it is whatever was found in it.
+
+    `digest` is the assembled film that was seen: another one is not accepted.
+    """
 
     shot_id: Identifier | None = None
     who: Who
+    seen: Seen | None = None
+    digest: Digest | None = None
 
 
 class SetBudget(Frozen):
-    """Raise or lower the limit of a film."""
+    """Raise or lower the limit of a film, if it is still `seen_limit_usd` where that is given."""
 
     limit_usd: Money
     who: Who
+    seen_limit_usd: Money | None = None
 
 
 class TryAgain(Frozen):
@@ -119,8 +182,16 @@ class Cancel(Frozen):
 class Answer(Frozen):
     """What became of a command; `outcome` is a stable word, `message` is for people."""
 
-    outcome: Literal["accepted", "already_decided", "replaced", "not_waiting", "unknown_shot"]
+    outcome: Literal[
+        "accepted", "already_decided", "replaced", "not_waiting", "unknown_shot", "unknown_take"
+    ]
     message: str
+
+
+class Answers(Frozen):
+    """What became of each of many decisions, in their order."""
+
+    answers: tuple[Answer, ...]
 
 
 class Progress(Frozen):
@@ -168,7 +239,10 @@ class FilmOrder(Frozen):
 
 
 class ShotPlan(Frozen):
-    """What the film needs to know of a shot to start it; a `sound` is one without pictures."""
+    """What the film needs to know of a shot to start it; a `sound` is one without pictures.
+
+    `takes` is how many frames were asked for at once.
+    """
 
     shot_id: Identifier
     position: int
@@ -178,6 +252,7 @@ class ShotPlan(Frozen):
     finished: bool
     omitted: bool
     sound: bool = False
+    takes: int = 1
 
 
 class FilmPlan(Frozen):
@@ -200,7 +275,7 @@ class FilmPlan(Frozen):
 class ShotOrder(Frozen):
     """The input of the shot workflow; with `own_clip` a person uploaded the clip.
 
-    Of a `sound` nothing but the sound is made.
+    Of a `sound` nothing but the sound is made. The last of the `takes` is the frame of the shot.
     """
 
     film_id: Identifier
@@ -210,6 +285,7 @@ class ShotOrder(Frozen):
     own_clip: bool
     stop_after: Stage
     sound: bool = False
+    takes: int = 1
 
 
 class ShotOutcome(StrEnum):
@@ -231,11 +307,16 @@ class ShotResult(Frozen):
 
 
 class GenerateOrder(Frozen):
-    """The input of `generate`: which asset of which shot."""
+    """The input of `generate`: which asset of which shot.
+
+    Of takes that were asked for at once only the last is used: the others, so many
+    `before_last`, are kept to be chosen from.
+    """
 
     film_id: Identifier
     shot_id: Identifier
     kind: Kind
+    before_last: int = 0
 
 
 class Generated(Frozen):
@@ -369,6 +450,7 @@ class Command(Frozen):
     film_id: Identifier
     command_id: str
     decide: Decide | None = None
+    decide_many: DecideMany | None = None
     retry: Retry | None = None
     skip: Skip | None = None
     replace: Replace | None = None
@@ -379,8 +461,13 @@ class Command(Frozen):
 
 
 class Recorded(Frozen):
-    """What a command was recorded for: the shot's place, and how it stood before."""
+    """What a command was recorded for: the shot's place, and how it stood before.
+
+    A decision whose `outcome` is not accepted changed nothing. Of many decisions there is `each`.
+    """
 
     position: int = 0
     was_done: bool = False
     was_omitted: bool = False
+    outcome: Decided = "accepted"
+    each: tuple["Recorded", ...] = ()

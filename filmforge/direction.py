@@ -43,6 +43,46 @@ def directed(shot: Shot, direction: Direction) -> Shot:
         raise BadInput(f"changes.{name}", first["msg"], "Correct the value.") from None
 
 
+def rejected(direction: Direction, note: str = "", takes: int = 1) -> Direction:
+    """What is asked of a shot whose frame was rejected: so many frames, each of its own seed."""
+    kept = {kind: digest for kind, digest in direction.replaced.items() if kind != Kind.IMAGE}
+    return direction.model_copy(
+        update={
+            "notes": (*direction.notes, note) if note.strip() else direction.notes,
+            "retakes": direction.retakes + takes,
+            "takes": takes,
+            "replaced": kept,
+        }
+    )
+
+
+def chosen(direction: Direction, frame: str) -> Direction:
+    """What is asked of a shot that goes on with a frame it has."""
+    replaced = {**direction.replaced, Kind.IMAGE: frame}
+    return direction.model_copy(update={"replaced": replaced, "takes": 1})
+
+
+def as_shot(shot: Shot, direction: Direction) -> Shot:
+    """The shot that by itself asks for what this one asks for as directed.
+
+    Takes of another kind than frames that were made again for their quality differ in their seed.
+    """
+    asked = directed(shot, direction)
+    # The seed comes of the prompt before the notes that steer it.
+    moved = direction.notes or direction.retakes or direction.remade
+    seed = _seed(asked, direction, Kind.IMAGE) if moved else asked.seed
+    prompt = _steered(asked.enhanced_prompt, direction)
+    providers = direction.providers.over(asked.providers)
+    return asked.model_copy(
+        update={"enhanced_prompt": prompt, "seed": seed, "providers": providers}
+    )
+
+
+def earlier(direction: Direction, before_last: int) -> Direction:
+    """The direction of a frame that was asked for together with those after it."""
+    return direction.model_copy(update={"retakes": direction.retakes - before_last})
+
+
 def model_ref(film: Brief, shot: Shot, direction: Direction, kind: Kind) -> tuple[str, str]:
     """The provider and the model that make this kind of asset for this shot."""
     usual = DEFAULT_PROVIDERS

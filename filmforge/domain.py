@@ -119,9 +119,10 @@ class Shot(Frozen):
 class Direction(Frozen):
     """What people asked of a shot after it was submitted; it steers the next take.
 
-    `notes` are reviewers' words, oldest first; each rejected frame adds one retake, which
-    moves the seed. `changes` replaces shot fields; `providers` replaces models; `replaced`
-    holds the digests of uploaded assets that stand in for generated ones. `fell_back` names the
+    `notes` are reviewers' words, oldest first; a rejected frame adds a retake or several, and each
+    moves the seed; `takes` is how many of them are still to be made. `changes` replaces shot
+    fields; `providers` replaces models; `replaced` holds the digests of assets that stand in for
+    generated ones: uploaded, or chosen among the takes. `fell_back` names the
     kinds whose model FilmForge itself replaced by its fallback. `accepted` are takes that are good
     enough for a person whatever was found in them; `remade` are takes of a kind
     that were made again because of what was found; each moves the seed of that kind alone.
@@ -129,6 +130,7 @@ class Direction(Frozen):
 
     notes: tuple[Note, ...] = ()
     retakes: int = 0
+    takes: int = 1
     changes: dict[str, JsonValue] = {}
     providers: Providers = Providers()
     replaced: dict[Kind, Digest] = {}

@@ -1,8 +1,9 @@
 """The engine: the only client of Temporal; starts films and carries people's commands to them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -26,8 +27,10 @@ from filmforge.contracts import (
     TASK_TIMEOUT_S,
     Accept,
     Answer,
+    Answers,
     Cancel,
     Decide,
+    DecideMany,
     FilmOrder,
     Progress,
     Replace,
@@ -45,6 +48,8 @@ from filmforge.errors import BadMedia, Conflict, FilmError, NotFound, ServiceUna
 from filmforge.settings import Settings
 
 CALL_TIMEOUT = timedelta(seconds=20)
+
+Told = TypeVar("Told", bound=BaseModel)
 
 FilmCommand = Decide | Retry | Skip | Replace | Resolve | Accept | TryAgain | SetBudget | Cancel
 
@@ -119,10 +124,20 @@ class Engine:
         Raises Conflict when the film does not run, ServiceUnavailable when Temporal or the
         worker did not answer in time; then the same command may safely be sent again.
         """
+        return await self._update(film_id, VERBS[type(command)], command, Answer)
+
+    async def decide_many(self, film_id: str, command: DecideMany) -> Sequence[Answer]:
+        """Carry many decisions to a running film at once; the answers are in their order.
+
+        Raises as `command` does: then none of them was taken, or all may safely be sent again.
+        """
+        return (await self._update(film_id, "decide_many", command, Answers)).answers
+
+    async def _update(self, film_id: str, verb: str, command: BaseModel, told: type[Told]) -> Told:
         handle = self.client.get_workflow_handle(film_workflow_id(film_id))
         try:
-            answer: Answer = await handle.execute_update(
-                VERBS[type(command)], command, result_type=Answer, rpc_timeout=CALL_TIMEOUT
+            answer: Told = await handle.execute_update(
+                verb, command, result_type=told, rpc_timeout=CALL_TIMEOUT
             )
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise ServiceUnavailable("no worker took the command in time; send it again") from error
@@ -191,7 +206,7 @@ def _refusal(error: WorkflowUpdateFailedError) -> FilmError:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
         return Conflict("the film ended before the command was carried out")
-    return Conflict(str(cause))
+    return Conflict(cause.message if isinstance(cause, ApplicationError) else str(cause))
 
 
 def _failed_step(error: WorkflowFailureError) -> FilmError:

@@ -8,6 +8,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from filmforge.money import Money
 
+FAR_WARNING = (
+    "links in messages work on this machine only: set FILMFORGE_PUBLIC_URL to the address that "
+    "others reach it at"
+)
+
 
 class Pacing(BaseModel):
     """What one account of a provider may be asked for, by all workers together."""
@@ -42,6 +47,11 @@ class Settings(BaseSettings):
     ready_file: Path | None = None
     public_url: str = "http://127.0.0.1:8700"
     allow_private_urls: bool = False
+
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""), description="smtp://USER:PASSWORD@HOST:587, or smtps://…:465"
+    )
+    mail_from: str = Field(default="", description="such as FilmForge <films@example.com>")
 
     default_budget_usd: Money = Decimal("10.00")
     review_link_s: int = Field(default=7 * 86_400, ge=60)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import deque
+from collections.abc import Mapping
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -10,9 +11,12 @@ with workflow.unsafe.imports_passed_through():
     from filmforge.contracts import (
         Accept,
         Answer,
+        Answers,
         Cancel,
+        Choose,
         Command,
         Decide,
+        DecideMany,
         FilmOrder,
         FilmPlan,
         Progress,
@@ -28,13 +32,11 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
     )
     from filmforge.domain import Execution
-    from workflows.failure import code_of
+    from workflows.answers import ACCEPTED, BEING_MADE, NOT_WAITING, RECORDED, REPLACED, refusal
     from workflows.policies import BOOKS
 
 REMINDERS_AT_ONCE = 200
 LANDING_S = 5
-
-ACCEPTED = Answer(outcome="accepted", message="Recorded.")
 
 
 class Desk:
@@ -90,6 +92,20 @@ class Desk:
         return await self._decide(wish)
 
     @workflow.update
+    async def decide_many(self, wish: DecideMany) -> Answers:
+        """Take many decisions at once; each stands for itself and is answered in its place."""
+        await self._landed({each.shot_id for each in wish.decisions})
+        taken: dict[str, Decide | Choose] = {}
+        late: list[Answer | None] = []
+        for each in wish.decisions:
+            late.append(NOT_WAITING if each.shot_id in taken else self._late(each))
+            if late[-1] is None:
+                taken[each.shot_id] = each
+        told = await self._record_decisions(taken) if taken else {}
+        both = zip(wish.decisions, late, strict=True)
+        return Answers(answers=tuple(why or told[each.shot_id] for each, why in both))
+
+    @workflow.update
     async def retry(self, wish: Retry) -> Answer:
         """Make a shot again, with changes where given."""
         if busy := self._busy(wish.shot_id):
@@ -112,7 +128,7 @@ class Desk:
         if waiting is None or waiting.reason != "create_ambiguous":
             return Answer(outcome="not_waiting", message="No request of this shot is in doubt.")
         if wish.choice == "write_off":
-            await self._record(wish.shot_id, self._command(resolve=wish))
+            await self._record((wish.shot_id,), self._command(resolve=wish))
             written_off = waiting.model_copy(update={"reason": "written_off"})
             self._waiting[wish.shot_id] = written_off
         else:
@@ -147,14 +163,18 @@ class Desk:
     @workflow.update
     async def set_budget(self, wish: SetBudget) -> Answer:
         """Change the limit; what was parked for money goes on."""
-        await self._change_budget(wish)
+        try:
+            await self._change_budget(wish)
+        except ActivityError as error:
+            raise refusal(error) from error
         return ACCEPTED
 
     @workflow.signal
     async def budget(self, wish: SetBudget) -> None:
         """The same as a signal; one that comes as the film ends changes nothing."""
         if not self._closed:
-            await self._change_budget(wish)
+            # A signal that is refused would fail the film: nobody waits for its answer.
+            await self._change_budget(wish.model_copy(update={"seen_limit_usd": None}))
 
     @workflow.update
     async def cancel(self, wish: Cancel) -> Answer:
@@ -165,24 +185,46 @@ class Desk:
         return Answer(outcome="accepted", message="The film is being cancelled.")
 
     async def _decide(self, wish: Decide) -> Answer:
-        # People see the gate in the ledger a moment before the shot's workflow has ended here.
-        if wish.shot_id in self._active:
+        await self._landed({wish.shot_id})
+        if late := self._late(wish):
+            return late
+        command = self._command(decide=wish)
+        return self._decided(wish.shot_id, await self._record((wish.shot_id,), command))
+
+    async def _record_decisions(self, taken: Mapping[str, Decide | Choose]) -> dict[str, Answer]:
+        """Write them all down in one step, and let their shots go on."""
+        wishes = DecideMany(decisions=tuple(taken.values()))
+        recorded = await self._record((*taken,), self._command(decide_many=wishes))
+        both = zip(taken, recorded.each, strict=True)
+        return {shot_id: self._decided(shot_id, one) for shot_id, one in both}
+
+    async def _landed(self, shot_ids: set[str]) -> None:
+        """People see the gate in the ledger a moment before the shot's workflow has ended here."""
+        if not shot_ids.isdisjoint(self._active):
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: wish.shot_id not in self._active, timeout=LANDING_S
+                    lambda: shot_ids.isdisjoint(self._active), timeout=LANDING_S
                 )
+
+    def _late(self, wish: Decide | Choose) -> Answer | None:
+        """Why a decision comes too late; None when the very frame that was judged waits."""
         waiting = self._waiting.get(wish.shot_id)
         if waiting is None or waiting.reason != "wfa":
-            return Answer(outcome="not_waiting", message="This frame does not wait any more.")
-        if waiting.digest != wish.digest:
-            return Answer(outcome="replaced", message="A newer frame has taken its place.")
-        await self._shoot_again(wish.shot_id, self._command(decide=wish))
-        return ACCEPTED
+            return NOT_WAITING
+        return None if waiting.digest == wish.judged else REPLACED
+
+    def _decided(self, shot_id: str, recorded: Recorded) -> Answer:
+        """Let a shot go on from what was recorded for it."""
+        self._line_up(shot_id, recorded)
+        return RECORDED[recorded.outcome]
 
     async def _accept_film(self, wish: Accept) -> Answer:
         if self._blocked != "quality":
             return Answer(outcome="not_waiting", message="The film does not wait for its quality.")
-        await self._execute(self._command(accept=wish))
+        try:
+            await self._execute(self._command(accept=wish))
+        except ActivityError as error:
+            raise refusal(error) from error
         self._blocked = None
         self._changes += 1
         return ACCEPTED
@@ -190,7 +232,7 @@ class Desk:
     async def _skip(self, wish: Skip) -> Answer:
         if busy := self._busy(wish.shot_id):
             return busy
-        recorded = await self._record(wish.shot_id, self._command(skip=wish))
+        recorded = await self._record((wish.shot_id,), self._command(skip=wish))
         if self._looked_at(wish.shot_id, recorded.position):
             self._done -= recorded.was_done
             self._omitted += not recorded.was_omitted
@@ -212,7 +254,9 @@ class Desk:
         return bool(parked)
 
     async def _shoot_again(self, shot_id: str, command: Command) -> None:
-        recorded = await self._record(shot_id, command)
+        self._line_up(shot_id, await self._record((shot_id,), command))
+
+    def _line_up(self, shot_id: str, recorded: Recorded) -> None:
         if self._looked_at(shot_id, recorded.position):
             self._done -= recorded.was_done
             self._omitted -= recorded.was_omitted
@@ -220,18 +264,19 @@ class Desk:
         else:
             self._plan_again(shot_id, recorded.position)
 
-    async def _record(self, shot_id: str, command: Command) -> Recorded:
-        """Write the command down; meanwhile nobody else can command the shot."""
-        waiting = self._waiting.pop(shot_id, None)
-        self._in_hand.add(shot_id)
+    async def _record(self, shot_ids: tuple[str, ...], command: Command) -> Recorded:
+        """Write the command down; meanwhile nobody else can command the shots."""
+        waiting = {
+            shot_id: self._waiting.pop(shot_id) for shot_id in shot_ids if shot_id in self._waiting
+        }
+        self._in_hand.update(shot_ids)
         try:
             recorded = await self._execute(command)
         except ActivityError as error:
-            if waiting is not None:
-                self._waiting[shot_id] = waiting
-            raise ApplicationError(str(error.cause or error), type=code_of(error)) from error
+            self._waiting.update(waiting)
+            raise refusal(error) from error
         finally:
-            self._in_hand.discard(shot_id)
+            self._in_hand.difference_update(shot_ids)
             self._blocked = None
             self._changes += 1
         return recorded
@@ -248,7 +293,15 @@ class Desk:
 
     def _command(
         self,
-        **wish: Decide | Retry | Replace | Resolve | Skip | Accept | SetBudget | Cancel,
+        **wish: Decide
+        | DecideMany
+        | Retry
+        | Replace
+        | Resolve
+        | Skip
+        | Accept
+        | SetBudget
+        | Cancel,
     ) -> Command:
         return Command.model_validate(
             {"film_id": self._film_id, "command_id": str(workflow.uuid4()), **wish}
@@ -256,10 +309,7 @@ class Desk:
 
     def _busy(self, shot_id: str) -> Answer | None:
         if shot_id in self._active or shot_id in self._in_hand:
-            return Answer(
-                outcome="not_waiting",
-                message="This shot is being made right now; wait for it or cancel the film.",
-            )
+            return BEING_MADE
         return None
 
     def _looked_at(self, shot_id: str, position: int) -> bool:

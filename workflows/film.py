@@ -202,6 +202,7 @@ class FilmWorkflow(Desk):
             own_clip=plan.own_clip,
             stop_after=self._film.stop_after,
             sound=plan.sound,
+            takes=plan.takes,
         )
         try:
             result = await workflow.execute_child_workflow(

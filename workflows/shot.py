@@ -48,6 +48,8 @@ class ShotWorkflow:
         if order.sound:
             return await self._record_sound(order)
         if not order.own_clip:
+            for before_last in range(order.takes - 1, 0, -1):
+                await self._generate(order, Kind.IMAGE, before_last)
             frame = await self._generate(order, Kind.IMAGE)
             if order.approval and not await self._approved(order, frame):
                 return ShotResult(outcome=ShotOutcome.GATE, reason="wfa", digest=frame.digest)
@@ -97,10 +99,15 @@ class ShotWorkflow:
         made = [await self._generate(order, kind) for kind in found.retake]
         return all(take.digest not in found.retake.values() for take in made)
 
-    async def _generate(self, order: ShotOrder, kind: Kind) -> Generated:
+    async def _generate(self, order: ShotOrder, kind: Kind, before_last: int = 0) -> Generated:
         made: Generated = await workflow.execute_activity(
             "generate",
-            GenerateOrder(film_id=order.film_id, shot_id=order.shot_id, kind=kind),
+            GenerateOrder(
+                film_id=order.film_id,
+                shot_id=order.shot_id,
+                kind=kind,
+                before_last=before_last,
+            ),
             result_type=Generated,
             **GENERATE,
         )

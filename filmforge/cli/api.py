@@ -55,6 +55,10 @@ class Api:
         """Set something; `body` is sent as JSON."""
         return self._call("PUT", path, json=body)
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Change something; `body` is sent as JSON."""
+        return self._call("PATCH", path, json=body)
+
     def delete(self, path: str) -> Any:
         """Take something away."""
         return self._call("DELETE", path)

@@ -12,9 +12,11 @@ from filmforge.cli import (
     demo,
     films,
     library,
+    notify,
     outputs,
     reconcile,
     serve,
+    sharing,
     shots,
 )
 from filmforge.cli.problems import complain
@@ -31,6 +33,7 @@ app = typer.Typer(
 )
 
 _RUN, _FILM, _SHOT, _LOOK = "Run", "Films", "Shots that wait for a person", "Find out"
+_PEOPLE = "People who may look"
 
 for name, command, panel in (
     ("up", serve.up, _RUN),
@@ -57,6 +60,8 @@ for name, command, panel in (
     ("accept", shots.accept, _SHOT),
     ("replace", shots.replace, _SHOT),
     ("resolve", shots.resolve, _SHOT),
+    ("share", sharing.share, _PEOPLE),
+    ("shares", sharing.shares, _PEOPLE),
     ("costs", costs.costs, _LOOK),
     ("verify", outputs.verify, _LOOK),
     ("reconcile", reconcile.reconcile, _LOOK),
@@ -64,7 +69,9 @@ for name, command, panel in (
     ("assets", library.assets, _LOOK),
 ):
     app.command(name, rich_help_panel=panel, no_args_is_help=False)(command)
+app.add_typer(notify.app, name="notify", rich_help_panel=_PEOPLE)
 app.add_typer(caps.app, name="caps", rich_help_panel=_LOOK)
+app.add_typer(sharing.team, name="members", rich_help_panel=_PEOPLE)
 
 
 def run(arguments: Sequence[str]) -> int:

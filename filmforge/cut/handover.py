@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from opentimelineio.schema import Clip, ExternalReference, Timeline
 
-from filmforge.cut.notes import notes_of, pin
+from filmforge.cut.notes import notes_of_film, pin
 from filmforge.cut.origins import tell_origins
 from filmforge.cut.room import CuttingRoom, shown
 from filmforge.cut.tracks import digest_of
@@ -31,7 +31,7 @@ def timeline_to_hand_over(ledger: Ledger, film_id: str) -> Timeline:
     if not list(timeline.find_clips()):
         raise Conflict(f"the film {film_id} shows no shot. Bring one back with a retry.")
     tell_origins(timeline, ledger, film_id)
-    pin(timeline, notes_of(ledger.gates.trail(film_id)))
+    pin(timeline, notes_of_film(ledger, film_id))
     return timeline
 
 

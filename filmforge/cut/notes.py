@@ -1,6 +1,7 @@
-"""Review notes: kept in the film's audit trail, shown as markers wherever its timeline goes."""
+"""Review notes and comments: the film's own, shown as markers wherever its timeline goes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 
 from opentimelineio.schema import Clip, Timeline
 from pydantic import JsonValue
@@ -9,7 +10,10 @@ from filmforge.cut.timeline import PICTURE, track_of
 from filmforge.cut.tracks import markers_of
 from filmforge.fields import Frozen
 from filmforge.interchange.recut import Mark, Recut
+from filmforge.ledger import Ledger
+from filmforge.ledger.comments import Comment
 from filmforge.ledger.gates import AuditEntry
+from filmforge.marks import words_of
 
 NOTED = "note"
 _REJECTED = "frame.rejected"
@@ -27,11 +31,36 @@ class ReviewNote(Frozen):
     floating: bool = False
 
 
+def notes_of_film(ledger: Ledger, film_id: str) -> list[ReviewNote]:
+    """Everything that was noted of a film: in its audit trail, and on its frames and clips."""
+    fps = ledger.films.read(film_id).brief.output.fps
+    comments = [note_of(each, fps) for each in ledger.comments.of_film(film_id)]
+    return [*notes_of(ledger.gates.trail(film_id)), *comments]
+
+
 def notes_of(trail: Iterable[AuditEntry]) -> list[ReviewNote]:
     """The notes in a film's audit trail, oldest first."""
     return [
         note for entry in trail if entry.action in (NOTED, _REJECTED) for note in _in_entry(entry)
     ]
+
+
+def note_of(comment: Comment, fps: Fraction) -> ReviewNote:
+    """A comment as a note; one on a frame is about its shot as a whole.
+
+    Its name and text stay what they are for good: by them it is known again in an edited file.
+    """
+    named = {"comment_id", "parent_id", "shot_id", "digest", "who", "marks", "resolved_by"}
+    facts: dict[str, JsonValue] = comment.model_dump(mode="json", include=named)
+    facts |= {"at": comment.created_at.isoformat(), "place": words_of(comment.marks)}
+    mark = Mark(
+        frame=int(Fraction(comment.at_ms or 0) * fps / 1000),
+        name="Reply" if comment.parent_id else "Comment",
+        color="GREEN" if comment.resolved_at else "YELLOW",
+        text=comment.text,
+        facts={**facts, "resolved": comment.resolved_at is not None},
+    )
+    return ReviewNote(shot_id=comment.shot_id, mark=mark, floating=comment.at_ms is None)
 
 
 def pin(timeline: Timeline, notes: Sequence[ReviewNote]) -> None:

@@ -13,6 +13,7 @@ import espeakng_loader
 import httpx
 import psutil
 
+from filmforge.addresses import is_near
 from filmforge.embedded.ports import LOOPBACK, is_free
 from filmforge.embedded.process import binary
 from filmforge.embedded.reach import reach_database, reach_s3, reach_temporal
@@ -21,7 +22,7 @@ from filmforge.embedded.supervisor import DEFAULT_PORT
 from filmforge.errors import BadInput, FilmError
 from filmforge.media.ffmpeg import ffmpeg_path
 from filmforge.provenance.signer import identity_of
-from filmforge.settings import Settings
+from filmforge.settings import FAR_WARNING, Settings
 
 _ENOUGH_DISK_BYTES = 5_000_000_000
 _REINSTALL = "Install the project's requirements again: make setup"
@@ -54,6 +55,8 @@ def examine(state_dir: Path, settings: Settings) -> list[Finding]:
         _reach("s3", reach_s3(settings), "AWS_ENDPOINT_URL_S3 and FILMFORGE_S3_BUCKET"),
         _reach("database", reach_database(settings), "FILMFORGE_DATABASE_URL"),
         _keys(settings),
+        _public_address(up, settings),
+        _mail(settings),
         _provenance(settings),
     ]
 
@@ -157,6 +160,21 @@ def _keys(settings: Settings) -> Finding:
         return Finding("keys", True, "made by filmforge up, kept in the state directory", "")
     found = f"not set: {', '.join(missing)}"
     return Finding("keys", False, found, "Set them alike wherever these servers are used")
+
+
+def _public_address(up: UpInfo | None, settings: Settings) -> Finding:
+    """Where links lead: one for this machine alone is fine until somebody else gets it."""
+    given = "public_url" in settings.model_fields_set
+    url = up.api if up and not given else settings.public_url
+    return Finding("links lead to", True, url, FAR_WARNING if is_near(url) else "")
+
+
+def _mail(settings: Settings) -> Finding:
+    if not settings.smtp_url.get_secret_value():
+        return Finding("mail", True, "none is sent: FILMFORGE_SMTP_URL is not set", "")
+    found = f"from {settings.mail_from}" if settings.mail_from else "from nobody"
+    remedy = "Set FILMFORGE_MAIL_FROM, such as FilmForge <films@example.com>"
+    return _finding("mail", bool(settings.mail_from), found, remedy)
 
 
 def _provenance(settings: Settings) -> Finding:

@@ -1,9 +1,10 @@
 """The application: its routes, its layers and what runs beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -11,33 +12,56 @@ from fastapi import FastAPI
 from filmforge.engine import Engine
 from filmforge.errors import BadInput
 from filmforge.gateway import (
+    animatic,
     assets,
+    attention_page,
+    board,
+    budget_page,
     callbacks,
     caps,
+    channel_pages,
+    channels,
     control,
     costs,
+    costs_pages,
+    decisions,
     doors,
+    editing,
     estimate,
     films,
     health,
     materials,
     media,
+    members,
+    new_film,
+    notes,
     outputs,
+    prices,
     progress,
     reconcile,
     recut,
     review,
+    review_media,
     rhythm,
+    shares,
+    shares_page,
+    shot_page,
     shots,
     static_files,
+    team,
     timeline,
+    trail,
+    trail_page,
     uploads,
 )
 from filmforge.gateway.access import AccessLog
 from filmforge.gateway.limits import Guesses
+from filmforge.gateway.live import Live
 from filmforge.gateway.metrics import Metrics
+from filmforge.gateway.notify import run_notify
 from filmforge.gateway.outbox import run_outbox
 from filmforge.gateway.problems import install_problems
+from filmforge.gateway.quiet import Quiet
 from filmforge.gateway.replies import describe
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.thumbs import Thumbs
@@ -54,6 +78,7 @@ LOOKS = 2
 EXPORTS = 4
 _AGAIN_S = 5.0
 
+_Beside = Callable[[Gateway, asyncio.Event], Coroutine[Any, Any, None]]
 _log = structlog.get_logger()
 
 
@@ -73,14 +98,22 @@ def build_app(
     app.state.stopping = asyncio.Event()
     app.state.guesses = Guesses()
     app.state.thumbs = Thumbs()
+    app.state.live = Live()
     app.state.looks = asyncio.Semaphore(LOOKS)
     for part in (
         films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
         progress, review, timeline, recut, rhythm, outputs, callbacks, health, doors, media,
-        static_files,
+        static_files, channels, channel_pages,
+        shot_page, shares, shares_page, members, team, trail, trail_page, review_media, notes,
+        animatic,
+        decisions, prices, new_film, editing,
+        attention_page, budget_page, costs_pages,
     ):  # fmt: skip
         app.include_router(part.router)
+    # Last, for a page such as /films/new is no film.
+    app.include_router(board.router)
     install_problems(app)
+    app.add_middleware(Quiet)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return app
@@ -92,21 +125,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     stopping: asyncio.Event = app.state.stopping
     app.state.exports = asyncio.Semaphore(EXPORTS)
-    outbox = asyncio.create_task(_deliver(app.state.gateway, stopping))
+    beside = [
+        asyncio.create_task(_kept_running(run, app.state.gateway, stopping))
+        for run in (run_outbox, run_notify)
+    ]
     try:
         yield
     finally:
         stopping.set()
         with suppress(asyncio.CancelledError):
-            await outbox
+            await asyncio.gather(*beside)
 
 
-async def _deliver(gateway: Gateway, stopping: asyncio.Event) -> None:
-    """Run the outbox; when it breaks, begin again: what is owed stands in the database."""
+async def _kept_running(run: _Beside, gateway: Gateway, stopping: asyncio.Event) -> None:
+    """Run what sends; when it breaks, begin again: what is owed stands in the database."""
     while not stopping.is_set():
         try:
-            await run_outbox(gateway, stopping)
+            await run(gateway, stopping)
         except Exception:  # noqa: BLE001  it is logged, and tried again
-            _log.exception("outbox_broke", again_in_s=_AGAIN_S)
+            _log.exception("sending_broke", what=run.__name__, again_in_s=_AGAIN_S)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _AGAIN_S)

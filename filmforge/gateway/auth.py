@@ -28,6 +28,16 @@ async def caller(request: Request) -> str:
     return await _allowed(request, Right.SEE if request.method in _READS else Right.PRODUCE)
 
 
+async def producer(request: Request) -> str:
+    """Who calls, if they may read what opens a film to others, and change it."""
+    return await _allowed(request, Right.PRODUCE)
+
+
+async def decider(request: Request) -> str:
+    """Who calls, if they may decide about frames."""
+    return await _allowed(request, Right.DECIDE)
+
+
 async def administrator(request: Request) -> str:
     """Who calls, if they may change who is let in and what an installation may spend."""
     return await _allowed(request, Right.ADMINISTER)
@@ -61,6 +71,8 @@ async def _identified(request: Request) -> _Known:
 
 
 Caller = Annotated[str, Depends(caller)]
+Producer = Annotated[str, Depends(producer)]
+Decider = Annotated[str, Depends(decider)]
 Administrator = Annotated[str, Depends(administrator)]
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from filmforge.contracts import SetBudget
 from filmforge.errors import BadInput, FilmError, NotFound
 from filmforge.fields import Frozen
-from filmforge.gateway.auth import Caller, caller
+from filmforge.gateway.auth import Administrator, caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.lookup import accepted
 from filmforge.gateway.replies import body_of, json_response
@@ -97,7 +97,7 @@ async def cap(request: Request, scope: str) -> Response:
 
 
 @router.put("/{scope}", response_model=CapTold, openapi_extra=body_of(NewCap))
-async def set_cap(request: Request, scope: str, who: Caller) -> Response:
+async def set_cap(request: Request, scope: str, who: Administrator) -> Response:
     """Set the cap `month` or `project:NAME`; films that waited for it go on by themselves."""
     gateway = gateway_of(request)
     wish = await read_model(request, NewCap)
@@ -107,7 +107,7 @@ async def set_cap(request: Request, scope: str, who: Caller) -> Response:
 
 
 @router.delete("/{scope}", response_model=CapTold)
-async def remove_cap(request: Request, scope: str, who: Caller) -> Response:
+async def remove_cap(request: Request, scope: str, who: Administrator) -> Response:
     """Take a cap away; films that waited for it go on by themselves."""
     gateway = gateway_of(request)
     await asyncio.to_thread(_remove, gateway.ledger, scope, who)

@@ -27,10 +27,10 @@ _ROWS_A_PIECE = 500
 
 def as_csv(lines: Iterable[ChargeLine]) -> Iterator[str]:
     """A header row, then a row for each charge, in pieces; times are ISO 8601 in UTC."""
-    yield _rows([COLUMNS])
+    yield csv_rows([COLUMNS])
     rest = map(_cells, lines)
     while some := list(islice(rest, _ROWS_A_PIECE)):
-        yield _rows(some)
+        yield csv_rows(some)
 
 
 def safe(cell: str) -> str:
@@ -43,7 +43,8 @@ def _cells(line: ChargeLine) -> tuple[str, ...]:
     return tuple(safe(str(told[name] or "")) for name in COLUMNS)
 
 
-def _rows(rows: Iterable[Iterable[str]]) -> str:
+def csv_rows(rows: Iterable[Iterable[str]]) -> str:
+    """Rows as CSV; whoever fills their cells makes them `safe`."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()

@@ -1,6 +1,7 @@
 """What a person does to a whole film: its budget, cancel, resume."""
 
 import asyncio
+from decimal import Decimal
 from typing import Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -63,7 +64,7 @@ async def budget(request: Request, film: KnownFilm, who: Caller) -> Response:
     """Raise or lower the limit; a parked film goes on by itself."""
     gateway = gateway_of(request)
     limit = (await read_model(request, NewLimit)).limit_usd
-    message = await _set_budget(gateway, film, limit, who)
+    message = await set_budget(gateway, film, limit, who)
     figures = budget_view(await asyncio.to_thread(gateway.ledger.budget, film.film_id))
     return json_response(BudgetSet(film_id=film.film_id, budget=figures, message=message))
 
@@ -78,6 +79,40 @@ async def cancel(request: Request, film: KnownFilm, who: Caller) -> Response:
     """Stop spending now, cancel provider jobs, keep what was paid for."""
     gateway = gateway_of(request)
     await read_model(request, NoBody, optional=True)
+    return json_response(await cancel_film(gateway, film, who), 202)
+
+
+@router.post(
+    "/accept",
+    status_code=202,
+    response_model=FilmTold,
+    openapi_extra=body_of(NoBody, required=False),
+)
+async def accept(request: Request, film: OpenFilm, who: Caller) -> Response:
+    """Let the assembled film out as it is, whatever was found in it."""
+    gateway = gateway_of(request)
+    await read_model(request, NoBody, optional=True)
+    return json_response(await accept_film(gateway, film, who), 202)
+
+
+@router.post(
+    "/resume",
+    status_code=202,
+    response_model=FilmTold,
+    openapi_extra=body_of(Resume, required=False),
+)
+async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
+    """Let a film that was cancelled or ended go on, reusing every paid asset.
+
+    One that could not be assembled or delivered is tried again.
+    """
+    gateway = gateway_of(request)
+    wish = await read_model(request, Resume, optional=True)
+    return json_response(await resume_film(gateway, film, wish.stop_after, who), 202)
+
+
+async def cancel_film(gateway: Gateway, film: FilmRecord, who: str) -> FilmTold:
+    """Stop a film's spending. Raises Conflict when it has ended, ServiceUnavailable."""
     if film.execution is Execution.CANCELLED:
         return _told(gateway, film, "cancelled", "the film is cancelled")
     if film.ended:
@@ -94,33 +129,18 @@ async def cancel(request: Request, film: KnownFilm, who: Caller) -> Response:
     return _told(gateway, film, "cancelling", answer.message)
 
 
-@router.post(
-    "/accept",
-    status_code=202,
-    response_model=FilmTold,
-    openapi_extra=body_of(NoBody, required=False),
-)
-async def accept(request: Request, film: OpenFilm, who: Caller) -> Response:
-    """Let the assembled film out as it is, whatever was found in it."""
-    gateway = gateway_of(request)
-    await read_model(request, NoBody, optional=True)
-    accepted(await gateway.engine.command(film.film_id, Accept(who=who)))
+async def accept_film(
+    gateway: Gateway, film: FilmRecord, who: str, digest: str | None = None
+) -> FilmTold:
+    """Let a film out that is held back; `digest` is the one that was seen. Raises Conflict."""
+    accepted(await gateway.engine.command(film.film_id, Accept(who=who, digest=digest)))
     return _told(gateway, film, "running", "the film is released as it is")
 
 
-@router.post(
-    "/resume",
-    status_code=202,
-    response_model=FilmTold,
-    openapi_extra=body_of(Resume, required=False),
-)
-async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
-    """Let a film that was cancelled or ended go on, reusing every paid asset.
-
-    One that could not be assembled or delivered is tried again.
-    """
-    gateway = gateway_of(request)
-    wish = await read_model(request, Resume, optional=True)
+async def resume_film(
+    gateway: Gateway, film: FilmRecord, stop_after: Stage | None, who: str
+) -> FilmTold:
+    """Let a film go on that ended or is blocked. Raises Conflict when it goes on by itself."""
     if film.execution is Execution.NEEDS_ATTENTION:
         accepted(await gateway.engine.command(film.film_id, TryAgain(who=who)))
         await asyncio.to_thread(gateway.ledger.gates.note, film.film_id, None, who, "resume")
@@ -128,7 +148,7 @@ async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
     if not film.ended:
         raise Conflict(f"the film {film.film_id} is {film.execution}: it goes on by itself")
     ended_by_itself = film.execution is Execution.SUCCEEDED
-    stop_after = wish.stop_after or (Stage.FILM if ended_by_itself else film.stop_after)
+    stop_after = stop_after or (Stage.FILM if ended_by_itself else film.stop_after)
     await until_closed(gateway, film.film_id)
     await asyncio.to_thread(gateway.ledger.films.reopen, film.film_id, stop_after)
     ledger = gateway.ledger
@@ -137,19 +157,25 @@ async def resume(request: Request, film: KnownFilm, who: Caller) -> Response:
     return _told(gateway, film, "queued", f"the film goes on up to its {stop_after}")
 
 
-async def _set_budget(gateway: Gateway, film: FilmRecord, limit: Money, who: str) -> str:
+async def set_budget(
+    gateway: Gateway, film: FilmRecord, limit: Decimal, who: str, seen: Decimal | None = None
+) -> str:
+    """Raise or lower a limit; returns what came of it.
+
+    Raises Conflict when the limit is not the one that was seen any more.
+    """
     if not film.ended:
         try:
-            command = SetBudget(limit_usd=limit, who=who)
+            command = SetBudget(limit_usd=limit, who=who, seen_limit_usd=seen)
             return accepted(await gateway.engine.command(film.film_id, command)).message
         except Conflict:
             if await gateway.engine.running(film.film_id):
                 raise
-    await asyncio.to_thread(gateway.ledger.set_budget, film.film_id, limit, who)
+    await asyncio.to_thread(gateway.ledger.set_budget, film.film_id, limit, who, seen)
     return "the limit is set; nothing runs just now"
 
 
-async def _cancel_without_workflow(gateway: Gateway, film: FilmRecord, who: str) -> Response:
+async def _cancel_without_workflow(gateway: Gateway, film: FilmRecord, who: str) -> FilmTold:
     if await gateway.engine.running(film.film_id):
         return _told(gateway, film, "cancelling", "the film is already being cancelled")
 
@@ -176,11 +202,10 @@ def _told(
     film: FilmRecord,
     execution: Literal["cancelling", "cancelled", "queued", "running"],
     message: str,
-) -> Response:
-    told = FilmTold(
+) -> FilmTold:
+    return FilmTold(
         film_id=film.film_id,
         execution=execution,
         message=message,
         status_url=status_url(gateway, film.film_id),
     )
-    return json_response(told, 202)

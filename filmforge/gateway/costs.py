@@ -70,10 +70,10 @@ class CostView(Frozen):
 async def costs(request: Request, wanted: Annotated[Selection, Query()]) -> Response:
     """What all films cost, or those of one project, in one month or altogether."""
     gateway = gateway_of(request)
-    _check_month(wanted.month)
+    check_month(wanted.month)
     if wanted.format == "csv":
         lines = gateway.ledger.costs.lines(project=wanted.project, month=wanted.month)
-        return await _csv(lines, wanted.project or "all")
+        return await csv_of(lines, wanted.project or "all")
 
     def read() -> CostView:
         report = report_of(gateway.ledger, wanted.project, wanted.month)
@@ -88,10 +88,10 @@ async def film_costs(
 ) -> Response:
     """What one film cost, and what it still takes to finish it."""
     gateway = gateway_of(request)
-    _check_month(period.month)
+    check_month(period.month)
     if period.format == "csv":
         lines = gateway.ledger.costs.lines(film.film_id, month=period.month)
-        return await _csv(lines, film.film_id)
+        return await csv_of(lines, film.film_id)
     return json_response(await asyncio.to_thread(_of_film, gateway, film, period.month))
 
 
@@ -106,7 +106,8 @@ def _of_film(gateway: Gateway, film: FilmRecord, month: str | None) -> CostView:
     return view.model_copy(update={"cost_to_finish_usd": rest.cost_to_finish_usd})
 
 
-async def _csv(lines: Iterator[ChargeLine], name: str) -> Response:
+async def csv_of(lines: Iterator[ChargeLine], name: str) -> Response:
+    """Charges as a file for a spreadsheet."""
     # The first one is read before anything is answered: a database that is away is a problem.
     first = await asyncio.to_thread(next, lines, None)
     rows = chain([first] if first else [], lines)
@@ -119,7 +120,8 @@ async def _csv(lines: Iterator[ChargeLine], name: str) -> Response:
     )
 
 
-def _check_month(month: str | None) -> None:
+def check_month(month: str | None) -> None:
+    """Make sure that a month is one. Raises BadInput."""
     try:
         if month is not None:
             month_bounds(month)

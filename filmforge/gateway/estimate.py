@@ -1,7 +1,7 @@
 """Estimates: what a film would cost, or what remains to be paid; what exists counts as nothing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -9,15 +9,17 @@ from typing import NamedTuple
 from fastapi import APIRouter, Depends, Request, Response
 
 from filmforge.brief import Brief, Film
+from filmforge.contracts import MOST_TAKES
 from filmforge.cues import SoundShot, sounds_of
-from filmforge.direction import directed
+from filmforge.direction import directed, earlier
 from filmforge.domain import Direction, Kind, Review, Shot, Stage
+from filmforge.errors import BadInput
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.control import NoBody
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.quotes import Quote, kinds_of, quote
+from filmforge.gateway.quotes import NO_FRAME, Quote, kinds_of, quote
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.submission import submitted_film
@@ -99,7 +101,7 @@ async def estimate_submission(request: Request) -> Response:
     """What a film would cost if it were submitted now; nothing is kept or started."""
     gateway = gateway_of(request)
     film = await submitted_film(request, gateway)
-    return json_response(await asyncio.to_thread(_of_submission, gateway, film))
+    return json_response(await asyncio.to_thread(estimate_of_submission, gateway, film))
 
 
 @router.post(
@@ -133,7 +135,8 @@ def estimate_of_rest(gateway: Gateway, film: FilmRecord) -> Estimate:
     return summed.model_copy(update={"cost_to_finish_usd": _to_finish(summed.total_usd, rate)})
 
 
-def _of_submission(gateway: Gateway, film: Film) -> Estimate:
+def estimate_of_submission(gateway: Gateway, film: Film) -> Estimate:
+    """What a film would cost that is not submitted yet. Raises BadInput."""
     limit = film.budget_usd
     if limit is None:
         limit = gateway.settings.default_budget_usd
@@ -162,57 +165,122 @@ def _kinds(shot: Shot, direction: Direction, stop_after: Stage) -> tuple[Kind, .
     return tuple(kind for kind in kinds if kind not in own)
 
 
+def estimate_apart(
+    gateway: Gateway, film: FilmRecord, asked: Sequence[tuple[Shot, Direction]]
+) -> list[ShotEstimate | None]:
+    """What making each of these would cost by itself; None where no model can make it as asked.
+
+    What exists counts as nothing. It asks the database twice, however many there are.
+    """
+    wishes = [_Wish(shot, way, _kinds(shot, way, film.stop_after)) for shot, way in asked]
+    fitting = [_can_be_asked(gateway, film.brief, wish) for wish in wishes]
+    possible = [wish for wish, fits in zip(wishes, fitting, strict=True) if fits]
+    quotes, made = _quoted(gateway, film.brief, possible)
+    told = iter(
+        _shot(wish.shot.shot_id, mine, set(made))
+        for wish, mine in zip(possible, quotes, strict=True)
+    )
+    return [next(told) if fits else None for fits in fitting]
+
+
+def quotes_apart(
+    gateway: Gateway, film: FilmRecord, asked: Sequence[tuple[Shot, Direction]]
+) -> tuple[Sequence[Sequence[Quote]], Mapping[str, Made]]:
+    """What each of these asks for, and what exists of all of it. Raises BadInput."""
+    wishes = [_Wish(shot, way, _kinds(shot, way, film.stop_after)) for shot, way in asked]
+    return _quoted(gateway, film.brief, wishes)
+
+
+def estimate_together(
+    gateway: Gateway, film: FilmRecord, asked: Sequence[tuple[Shot, Direction]]
+) -> Decimal:
+    """What making all of these would cost; what two of them share is paid for once.
+
+    Raises BadInput when a model cannot make one of them as it is asked for.
+    """
+    wishes = [_Wish(shot, way, _kinds(shot, way, film.stop_after)) for shot, way in asked]
+    made = _estimate(gateway, film.brief, wishes)
+    return sum((each.estimate_usd for each in (*made.shots, *made.sounds)), ZERO)
+
+
+def _can_be_asked(gateway: Gateway, film: Brief, wish: _Wish) -> bool:
+    try:
+        for kind in wish.kinds:
+            frame = NO_FRAME if kind is Kind.VIDEO else None
+            quote(gateway.registry, film, wish.shot, wish.direction, kind, frame)
+    except BadInput:
+        return False
+    return True
+
+
 def _estimate(gateway: Gateway, film: Brief, wishes: Sequence[_Wish]) -> _Estimated:
-    """Frames and voices first: the digest of a frame that exists decides the clip's request."""
-
-    def ask(kind: Kind, frame: Callable[[_Wish], str | None]) -> dict[str, Quote]:
-        return {
-            w.shot.shot_id: quote(gateway.registry, film, w.shot, w.direction, kind, frame(w))
-            for w in wishes
-            if kind in w.kinds
-        }
-
-    images = ask(Kind.IMAGE, lambda _wish: None)
-    voices = ask(Kind.AUDIO, lambda _wish: None)
-    made = _made(gateway, images, voices)
-
-    def frame(wish: _Wish) -> str:
-        """The frame, or the request that will make it: equal ones will make equal frames."""
-        if Kind.IMAGE in wish.direction.replaced:
-            return wish.direction.replaced[Kind.IMAGE]
-        key = images[wish.shot.shot_id].key
-        return made[key].digest if key in made else key
-
-    clips = ask(Kind.VIDEO, frame)
-    made |= _made(gateway, clips)
+    quotes, made = _quoted(gateway, film, wishes)
     seen = set(made)
-    told = [(wish, _shot(wish.shot.shot_id, (images, clips, voices), seen)) for wish in wishes]
+    told = [
+        (wish, _shot(wish.shot.shot_id, mine, seen))
+        for wish, mine in zip(wishes, quotes, strict=True)
+    ]
     return _Estimated(
         shots=tuple(each for wish, each in told if not isinstance(wish.shot, SoundShot)),
         sounds=tuple(each for wish, each in told if isinstance(wish.shot, SoundShot)),
     )
 
 
-def _made(gateway: Gateway, *quotes: dict[str, Quote]) -> dict[str, Made]:
+def _quoted(
+    gateway: Gateway, film: Brief, wishes: Sequence[_Wish]
+) -> tuple[Sequence[Sequence[Quote]], Mapping[str, Made]]:
+    """The quotes of each wish, and what exists of all of them.
+
+    Frames and voices first: the digest of a frame that exists decides the clip's request.
+    """
+
+    def ask(
+        kind: Kind, frame: Callable[[int], str | None], before_last: int = 0
+    ) -> dict[int, Quote]:
+        return {
+            n: quote(
+                gateway.registry, film, w.shot, earlier(w.direction, before_last), kind, frame(n)
+            )
+            for n, w in enumerate(wishes)
+            if kind in w.kinds and w.direction.takes > before_last
+        }
+
+    images = ask(Kind.IMAGE, lambda _wish: None)
+    # What was asked for together with a frame, to be chosen from.
+    others = [ask(Kind.IMAGE, lambda _wish: None, n) for n in range(MOST_TAKES - 1, 0, -1)]
+    voices = ask(Kind.AUDIO, lambda _wish: None)
+    made = _made(gateway, images, voices, *others)
+
+    def frame(n: int) -> str:
+        """The frame, or the request that will make it: equal ones will make equal frames."""
+        if Kind.IMAGE in wishes[n].direction.replaced:
+            return wishes[n].direction.replaced[Kind.IMAGE]
+        key = images[n].key
+        return made[key].digest if key in made else key
+
+    clips = ask(Kind.VIDEO, frame)
+    made |= _made(gateway, clips)
+    each = (*others, images, clips, voices)
+    return [[found[n] for found in each if n in found] for n in range(len(wishes))], made
+
+
+def _made(gateway: Gateway, *quotes: dict[int, Quote]) -> dict[str, Made]:
     return gateway.ledger.journal.made([q.key for each in quotes for q in each.values()])
 
 
-def _shot(shot_id: str, quotes: Sequence[dict[str, Quote]], seen: set[str]) -> ShotEstimate:
+def _shot(shot_id: str, quotes: Sequence[Quote], seen: set[str]) -> ShotEstimate:
     lines = []
     for each in quotes:
-        if shot_id not in each:
-            continue
-        request, price, key = each[shot_id].request, each[shot_id].price, each[shot_id].key
-        cached = key in seen
-        seen.add(key)
+        cached = each.key in seen
+        seen.add(each.key)
         lines.append(
             EstimateLine(
-                kind=request.kind,
-                provider=request.provider,
-                model=request.model,
-                estimate_usd=ZERO if cached else price,
+                kind=each.request.kind,
+                provider=each.request.provider,
+                model=each.request.model,
+                estimate_usd=ZERO if cached else each.price,
                 cached=cached,
-                saves_usd=price if cached else ZERO,
+                saves_usd=each.price if cached else ZERO,
             )
         )
     total = sum((line.estimate_usd for line in lines), ZERO)

@@ -13,12 +13,17 @@ from filmforge.ledger.films import FilmRecord
 PLACES = (
     ("Board", "", "see"),
     ("Play", "/play", "see"),
+    ("Attention", "/attention", "see"),
+    ("Budget", "/budget", "produce"),
     ("Costs", "/costs", "produce"),
     ("Shots", "/edit", "produce"),
     ("Sharing", "/shares", "produce"),
     ("Notices", "/channels", "produce"),
     ("Trail", "/trail", "produce"),
 )
+
+# How long a decision waits in the page that it was made on, where it can be undone.
+UNDO_S = 10.0
 
 
 def film_page(
@@ -42,5 +47,6 @@ def film_page(
         places=PLACES,
         scripts=scripts,
         rights=viewer.right.name.lower(),
+        undo_s=UNDO_S,
         **values,
     )

@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from filmforge.brief import Film
 from filmforge.domain import Execution, Stage
@@ -59,29 +58,20 @@ class Page(BaseModel):
     offset: int = Field(default=0, ge=0, le=1_000_000)
 
 
-class AuditLine(Frozen):
-    """Who did what, and when."""
-
-    at: datetime
-    shot_id: str | None
-    who: str
-    action: str
-    detail: dict[str, JsonValue]
-
-
-class AuditTrail(Frozen):
-    """Everything people did to a film, oldest first."""
-
-    film_id: str
-    entries: tuple[AuditLine, ...]
-
-
 @router.post("", status_code=202, response_model=Submitted, openapi_extra=body_of(Film))
 async def submit(request: Request, who: Caller) -> Response:
     """Submit a film: an object, or a bare list of shots."""
     gateway = gateway_of(request)
     key = _idempotency_key(request, who)
-    film = await submitted_film(request, gateway)
+    told = await keep(gateway, await submitted_film(request, gateway), key)
+    return json_response(told, 202, {"Location": told.status_url})
+
+
+async def keep(gateway: Gateway, film: Film, key: str | None) -> Submitted:
+    """Keep a submitted film and start it, or find it again by its id or idempotency key.
+
+    Raises Conflict when that belongs to another film, Refusal when it is kept and cannot start.
+    """
     limit = gateway.settings.default_budget_usd
     record, _ = await asyncio.to_thread(gateway.ledger.films.create, film, limit, key)
     told = Submitted(
@@ -91,7 +81,7 @@ async def submit(request: Request, who: Caller) -> Response:
     )
     if not record.ended and record.execution is not Execution.CANCELLING:
         await start(gateway, record.film_id, None, told.model_dump())
-    return json_response(told, 202, {"Location": told.status_url})
+    return told
 
 
 @router.get("", response_model=FilmList)
@@ -111,14 +101,6 @@ async def read(request: Request, film: KnownFilm) -> Response:
     """A film with its shots, takes, money, open gates and outputs."""
     links: Links = request.app.state.links
     return json_response(await asyncio.to_thread(film_view, gateway_of(request), links, film))
-
-
-@router.get("/{film_id}/audit", response_model=AuditTrail)
-async def audit(request: Request, film: KnownFilm) -> Response:
-    """Everything people did to a film, oldest first."""
-    trail = await asyncio.to_thread(gateway_of(request).ledger.gates.trail, film.film_id)
-    entries = tuple(AuditLine(**dict(entry)) for entry in trail)
-    return json_response(AuditTrail(film_id=film.film_id, entries=entries))
 
 
 def _idempotency_key(request: Request, who: str) -> str | None:

@@ -19,13 +19,16 @@ _OURS = ("same-origin", "none")
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
-async def form_fields(request: Request) -> dict[str, str]:
-    """The fields of a form; of one that stands twice the last. Raises Refusal."""
+def unix_lines(note: object) -> object:
+    """A text that was typed into a page, without the line ends of forms and the space around it."""
+    return note.replace("\r\n", "\n").strip() if isinstance(note, str) else note
+
+
+async def form_fields(request: Request, most: int = _MOST_FIELDS) -> dict[str, str]:
+    """The fields of a form in order; of one that stands twice the last. Raises Refusal."""
     try:
         text = (await raw_body(request)).decode("ascii")
-        pairs = parse_qsl(
-            text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
-        )
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         detail = "The form cannot be read: send UTF-8, percent-encoded, with few fields."
         raise Refusal(400, "unreadable_body", detail) from None
@@ -48,13 +51,18 @@ async def read_form(request: Request, model: type[Fields], *form_keys: str) -> F
         given = document.pop(KEY_FIELD, "") if isinstance(document, dict) else ""
     else:
         document, given = await read_json(request), request.headers.get(KEY_HEADER, "")
-    if not any(hmac.compare_digest(str(given).encode(), key.encode()) for key in form_keys):
-        detail = "This page is out of date or not ours: load it again, then send it once more."
-        raise Refusal(403, "form_key", detail)
+    refuse_keyless(str(given), *form_keys)
     try:
         return model.model_validate(document)
     except ValidationError as error:
         raise invalid(errors_of(error, model)) from None
+
+
+def refuse_keyless(given: str, *form_keys: str) -> None:
+    """Refuse what was sent without the key that a page of ours gave out."""
+    if not any(hmac.compare_digest(given.encode(), key.encode()) for key in form_keys):
+        detail = "This page is out of date or not ours: load it again, then send it once more."
+        raise Refusal(403, "form_key", detail)
 
 
 def refuse_foreign(request: Request) -> None:

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from filmforge.direction import directed
 from filmforge.domain import Kind, Shot, Take
 from filmforge.gateway.pages import page
+from filmforge.gateway.priced import priced
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import FrameLink
 from filmforge.ledger.gates import Gate
@@ -17,35 +18,34 @@ TAKES_SHOWN = 12
 
 def frame_page(gateway: Gateway, gate: Gate, link: FrameLink, token: str) -> HTMLResponse:
     """The page that shows an open gate and asks for the verdict."""
-    ledger, store = gateway.ledger, gateway.store
+    ledger = gateway.ledger
     film = ledger.films.read(gate.film_id)
     record = ledger.shots.read(gate.film_id, gate.shot_id)
     shot = directed(record.shot, record.direction)
     history = [t for t in ledger.takes.of_shot(gate.film_id, gate.shot_id) if t.kind == Kind.IMAGE]
-    takes = [_told(gateway, take, gate) for take in history[-TAKES_SHOWN:]]
-    frame_url = store.url(gate.digest)
+    takes = [_told(take, gate, token) for take in history[-TAKES_SHOWN:]]
     return page(
         "review.html",
-        pictures=[frame_url, *(take["url"] for take in takes)],
         token=token,
         film_title=film.brief.title or film.film_id,
         number=record.position + 1,
         shots=film.shot_count,
         take=next((t.take for t in history if t.digest == gate.digest), len(history)),
         shot=shot,
-        facts=_facts(shot),
+        facts=facts_of(shot),
         takes=takes,
-        frame_url=frame_url,
+        price=priced(gateway, film, gate.shot_id),
+        frame_url=_picture(token, gate.digest),
         width=film.brief.output.width,
         height=film.brief.output.height,
         expires=f"{datetime.fromtimestamp(link.expires_at, UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 
-def _told(gateway: Gateway, take: Take, gate: Gate) -> dict[str, Any]:
+def _told(take: Take, gate: Gate, token: str) -> dict[str, Any]:
     return {
         "number": take.take,
-        "url": gateway.store.url(take.digest),
+        "url": _picture(token, take.digest),
         "model": f"{take.provider}:{take.model}",
         "cost": take.cost,
         "reused": take.reused,
@@ -54,7 +54,12 @@ def _told(gateway: Gateway, take: Take, gate: Gate) -> dict[str, Any]:
     }
 
 
-def _facts(shot: Shot) -> list[tuple[str, str]]:
+def _picture(token: str, digest: str) -> str:
+    return f"/review/{token}/media/{digest}"
+
+
+def facts_of(shot: Shot) -> list[tuple[str, str]]:
+    """What the shot is to be, besides its prompt: names and values."""
     facts = {
         "Dialogue": shot.dialogue,
         "Characters": ", ".join(shot.characters),

@@ -2,10 +2,13 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastapi import Request
 
 from filmforge.gateway.problems import Refusal
+from filmforge.gateway.tokens import ForgedLink
 
 MOST_GUESSES = 20
 PER_S = 60.0
@@ -46,3 +49,15 @@ def guesses_of(request: Request) -> Guesses:
     """The guesses that this gateway counts."""
     guesses: Guesses = request.app.state.guesses
     return guesses
+
+
+@contextmanager
+def guessing(request: Request) -> Iterator[None]:
+    """Read a link within this: a forged one counts as a guess. Raises Refusal after many."""
+    guesses = guesses_of(request)
+    guesses.refuse_many(request)
+    try:
+        yield
+    except ForgedLink:
+        guesses.wrong(request)
+        raise

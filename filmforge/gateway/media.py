@@ -37,6 +37,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _PIECE_BYTES = 256 << 10
+# A store gives what there is of a range.
+_NO_END = 1 << 40
 
 
 class _Part(NamedTuple):
@@ -64,8 +66,7 @@ async def read_media(
     if not whole:
         headers["Content-Range"] = f"bytes {part.first}-{part.last}/{asset.size}"
     headers["Content-Length"] = str(part.last - part.first + 1)
-    plain = asset.media_type.partition(";")[0]
-    media_type = plain if _SHOWN.fullmatch(plain) else "application/octet-stream"
+    media_type = shown_as(asset.media_type)
     if request.method == "HEAD":
         return Response(None, 200 if whole else 206, headers, media_type)
     pieces = _pieces(gateway.store, digest, part)
@@ -88,6 +89,18 @@ async def read_thumb(
             picture = await make_thumb(gateway, digest)
         thumbs.keep(digest, picture)
     return Response(picture, headers=headers, media_type=JPEG)
+
+
+def shown_as(media_type: str) -> str:
+    """What a browser is told that a file is: nothing it could run."""
+    plain = media_type.partition(";")[0]
+    return plain if _SHOWN.fullmatch(plain) else "application/octet-stream"
+
+
+def whole_file(gateway: Gateway, digest: str, media_type: str) -> Response:
+    """A stored file from its beginning to its end."""
+    pieces = _pieces(gateway.store, digest, _Part(0, _NO_END))
+    return StreamingResponse(pieces, headers=_HEADERS, media_type=shown_as(media_type))
 
 
 def _of_film(gateway: Gateway, film_id: str, digest: str) -> Asset:

@@ -147,7 +147,7 @@ async def _send(gateway: Gateway, signer: Webhook, delivery: Delivery) -> str | 
     settings, event = gateway.settings, delivery.event
     checked = await check_url(delivery.url, settings.allow_private_urls, "callback_url")
     body = await asyncio.to_thread(_body, gateway, event)
-    headers = _signed(signer, f"evt_{event.id}", body)
+    headers = signed(signer, f"evt_{event.id}", body)
     content, limit_s = body.encode(), ANSWER_TIMEOUT_S
     async with open_checked(
         checked, "POST", headers=headers, content=content, timeout_s=limit_s
@@ -163,7 +163,8 @@ def _signer(settings: Settings) -> Webhook:
         raise ServiceUnavailable(f"webhooks cannot be signed: {problem}") from None
 
 
-def _signed(signer: Webhook, message_id: str, body: str) -> dict[str, str]:
+def signed(signer: Webhook, message_id: str, body: str) -> dict[str, str]:
+    """The headers of a message after Standard Webhooks."""
     moment = datetime.now(UTC)
     return {
         "content-type": "application/json",

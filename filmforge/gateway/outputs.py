@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import caller
 from filmforge.gateway.given import PLAYLIST, FoundFile, OutputFile, files_of, find_file
+from filmforge.gateway.limits import guessing
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.replies import json_response
@@ -57,7 +58,7 @@ async def read_file(request: Request, gateway: Parts, film: KnownFilm, name: str
 @router.get("/outputs/{token}/{name:path}", responses=_FILE, openapi_extra={"security": []})
 async def play(request: Request, gateway: Parts, token: str, name: str) -> Response:
     """A file of one output for whoever has its link: a playlist itself, all else elsewhere."""
-    link = _link(gateway, token)
+    link = _link(request, gateway, token)
     if name.partition("/")[0] != link.kind:
         raise Refusal(404, "not_found", "The link is for another output.")
     found = await asyncio.to_thread(find_file, gateway, link.film_id, name)
@@ -72,9 +73,10 @@ def _redirect(request: Request, found: FoundFile, headers: dict[str, str]) -> Re
     return RedirectResponse(links.url(found.digest, found.filename), 307, headers)
 
 
-def _link(gateway: Gateway, token: str) -> OutputLink:
+def _link(request: Request, gateway: Gateway, token: str) -> OutputLink:
     try:
-        return read_output(gateway.settings, token)
+        with guessing(request):
+            return read_output(gateway.settings, token)
     except ForgedLink as error:
         raise Refusal(404, error.code, "The link was not made here.") from None
     except ExpiredLink as error:

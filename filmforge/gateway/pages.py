@@ -2,10 +2,10 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -55,23 +55,20 @@ def page(
     template: str,
     status: int = 200,
     *,
-    pictures: Sequence[str] = (),
-    films: Sequence[str] = (),
     live: bool = False,
     **values: Any,
 ) -> HTMLResponse:
-    """A page that may load exactly these pictures and films, and nothing else from anywhere.
+    """A page that may load pictures of this server, and nothing from elsewhere.
 
-    One that is `live` runs the modules it names, and asks this server for pictures, films and news.
+    One that is `live` runs the modules it names, and asks this server for films and news.
     """
     nonce = secrets.token_urlsafe(16)
-    own = "'self' " if live else ""
     policy = {
         "default-src": "'none'",
         **({"script-src": f"'nonce-{nonce}'", "connect-src": "'self'"} if live else {}),
         "style-src": f"'nonce-{nonce}'",
-        "img-src": own + _sources(pictures, live),
-        "media-src": own + _sources(films, live),
+        "img-src": "'self'",
+        "media-src": "'self'" if live else "'none'",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
@@ -80,6 +77,20 @@ def page(
     policy_line = "; ".join(f"{name} {sources}" for name, sources in policy.items())
     headers = {**QUIET_HEADERS, "Content-Security-Policy": policy_line}
     return HTMLResponse(html, status, headers)
+
+
+def fragment(
+    template: str, *, headers: Mapping[str, str] | None = None, **values: Any
+) -> HTMLResponse:
+    """A part of a page, for a module of that page to put in its place."""
+    html = _templates.get_template(template).render(**values)
+    policy = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    return HTMLResponse(html, headers={**QUIET_HEADERS, **policy, **(headers or {})})
+
+
+def rendered(template: str, **values: Any) -> str:
+    """The HTML of a template that is sent elsewhere than to a browser of ours."""
+    return _templates.get_template(template).render(**values)
 
 
 def wants_json(request: Request) -> bool:
@@ -99,11 +110,3 @@ def sent_to_sign_in(request: Request) -> RedirectResponse:
     """Where somebody goes who is not known yet, and from there back to what they asked for."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, QUIET_HEADERS)
-
-
-def _sources(urls: Sequence[str], more: bool = False) -> str:
-    """The files themselves; their origins where a line of so many would break a header."""
-    parts = [urlsplit(url) for url in urls]
-    with_path = len(parts) <= 16
-    found = {f"{p.scheme}://{p.netloc}{p.path if with_path else ''}" for p in parts}
-    return " ".join(sorted(found)) or ("" if more else "'none'")

@@ -78,7 +78,7 @@ class Pace:
 )
 async def events(request: Request, film: KnownFilm) -> Response:
     """Follow a film; Last-Event-ID goes on after an event that was seen."""
-    gateway, after = gateway_of(request), _after(request)
+    gateway, after = gateway_of(request), last_event_id(request)
     if film.ended and after:
         more = await asyncio.to_thread(gateway.ledger.events.since, film.film_id, after, 1)
         if not more:
@@ -88,7 +88,8 @@ async def events(request: Request, film: KnownFilm) -> Response:
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-def _after(request: Request) -> int:
+def last_event_id(request: Request) -> int:
+    """The event after which a client goes on; 0 from the beginning. Raises BadInput."""
     given = request.headers.get("last-event-id", "").strip() or "0"
     if not (given.isascii() and given.isdigit() and len(given) < 19):
         raise BadInput("Last-Event-ID", "is not the id of an event", "Send the last id you saw.")

@@ -7,7 +7,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from filmforge.cut.handover import must_be_made
 from filmforge.cut.holdings import holdings
-from filmforge.cut.notes import NOTED, ReviewNote, detail_of, new_notes, notes_of, without_marks
+from filmforge.cut.notes import (
+    NOTED,
+    ReviewNote,
+    detail_of,
+    new_notes,
+    notes_of_film,
+    without_marks,
+)
 from filmforge.cut.room import CuttingRoom
 from filmforge.domain import Stage
 from filmforge.errors import Conflict
@@ -135,7 +142,7 @@ def _settled(ledger: Ledger, film_id: str, edited: Recut) -> tuple[Recut, tuple[
     settled = settle(edited, holdings(ledger, film_id, edited))
     wanted = without_marks(settled)
     CuttingRoom(ledger).timeline(film_id, wanted)
-    return wanted, tuple(new_notes(settled, notes_of(ledger.gates.trail(film_id))))
+    return wanted, tuple(new_notes(settled, notes_of_film(ledger, film_id)))
 
 
 def _keep(

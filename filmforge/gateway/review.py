@@ -1,6 +1,6 @@
 """Review by link: a page that shows one frame, and the decision that a person makes on it.
 
-The token in the path is the only credential and no cookie exists, so a foreign page has nothing
+The token in the path is the only credential and no cookie decides, so a foreign page has nothing
 to ride on: request forgery does not apply. A GET or HEAD never decides, which makes links safe
 for mail scanners and previews.
 """
@@ -15,21 +15,26 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 
-from filmforge.brief import MAX_SHOTS
 from filmforge.contracts import Answer, Decide
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
 from filmforge.fields import Frozen, Note
 from filmforge.gateway import standing
 from filmforge.gateway.board import board_page
 from filmforge.gateway.bodies import raw_body, read_model
+from filmforge.gateway.forms import unix_lines
 from filmforge.gateway.frames import frame_page
+from filmforge.gateway.limits import guessing
+from filmforge.gateway.notes import steered
 from filmforge.gateway.pages import QUIET_HEADERS, page, wants_json
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal, invalid, respond
 from filmforge.gateway.replies import body_of
+from filmforge.gateway.sessions import begin, keep, sessions_of
 from filmforge.gateway.standing import Notice
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.tokens import FrameLink, read_board, read_review
+from filmforge.gateway.tokens import FilmLink, FrameLink, read_board, read_review
+from filmforge.gateway.viewer import Viewer, viewer_by
 from filmforge.gateway.wording import errors_of
+from filmforge.ledger.board import Wanted
 from filmforge.ledger.gates import Gate
 
 FORM = "application/x-www-form-urlencoded"
@@ -42,14 +47,9 @@ STATES = {"approve": "approved", "reject": "rejected"}
 
 Verdict = Literal["approve", "reject"]
 Parts = Annotated[Gateway, Depends(gateway_of)]
-Start = Annotated[int, Query(ge=0, le=MAX_SHOTS)]
 
 log = structlog.get_logger()
 router = APIRouter(tags=["review"])
-
-
-def _unix_lines(note: Any) -> Any:
-    return note.replace("\r\n", "\n").strip() if isinstance(note, str) else note
 
 
 def _one_line(name: str) -> str:
@@ -62,7 +62,7 @@ def _one_line(name: str) -> str:
 class Words(Frozen):
     """What a person says with a verdict; both may be left out."""
 
-    note: Annotated[Note, BeforeValidator(_unix_lines)] = ""
+    note: Annotated[Note, BeforeValidator(unix_lines)] = ""
     who: Annotated[
         str,
         StringConstraints(max_length=100, strip_whitespace=True),
@@ -79,11 +79,14 @@ def _described() -> dict[str, Any]:
 
 @router.head("/review/films/{token}", include_in_schema=False)
 @router.get("/review/films/{token}", response_class=HTMLResponse, openapi_extra=BY_TOKEN)
-async def show_board(request: Request, gateway: Parts, token: str, start: Start = 0) -> Response:
-    """Show the review board of a film."""
+async def show_board(
+    request: Request, gateway: Parts, token: str, wanted: Annotated[Wanted, Query()]
+) -> Response:
+    """Show the review board of a film, and let in to its pages whoever has the link."""
     try:
-        film_id = read_board(gateway.settings, token).film_id
-        return await asyncio.to_thread(board_page, gateway, film_id, start)
+        with guessing(request):
+            link = read_board(gateway.settings, token)
+        return await asyncio.to_thread(_board, request, gateway, link, wanted)
     except FilmError as error:
         return _say(request, standing.of_error(error))
 
@@ -93,7 +96,8 @@ async def show_board(request: Request, gateway: Parts, token: str, start: Start 
 async def show_frame(request: Request, gateway: Parts, token: str) -> Response:
     """Show the frame a link is for, or why there is nothing to decide; decides nothing."""
     try:
-        link = read_review(gateway.settings, token)
+        with guessing(request):
+            link = read_review(gateway.settings, token)
         found = await asyncio.to_thread(standing.frame_before, gateway, link)
         if isinstance(found, Notice):
             return _say(request, found)
@@ -114,9 +118,31 @@ async def reject(request: Request, gateway: Parts, token: str) -> Response:
     return await _answer(request, gateway, token, "reject")
 
 
+def _board(request: Request, gateway: Gateway, link: FilmLink, wanted: Wanted) -> Response:
+    film = gateway.ledger.films.read(link.film_id)
+    if known := _reviewer(request, gateway):
+        return board_page(gateway, known, film, wanted)
+    session = begin("board", "", "", film.film_id, link.expires_at)
+    viewer = viewer_by(gateway, session)
+    assert viewer is not None, "whoever has the link is let in"
+    answer = board_page(gateway, viewer, film, wanted)
+    keep(answer, gateway.settings, session)
+    return answer
+
+
+def _reviewer(request: Request, gateway: Gateway) -> Viewer | None:
+    """A member who may do as much as the link lets them, and goes on by name."""
+    for session in sessions_of(request, gateway.settings):
+        viewer = viewer_by(gateway, session) if session.film_id is None else None
+        if viewer and viewer.may("decide"):
+            return viewer
+    return None
+
+
 async def _answer(request: Request, gateway: Gateway, token: str, verdict: Verdict) -> Response:
     try:
-        link = read_review(gateway.settings, token)
+        with guessing(request):
+            link = read_review(gateway.settings, token)
         words = await _words(request)
         found = await asyncio.to_thread(standing.frame_before, gateway, link)
         if isinstance(found, Gate):
@@ -148,13 +174,18 @@ async def _decide(
     gateway: Gateway, gate: Gate, link: FrameLink, verdict: Verdict, words: Words
 ) -> Gate | Notice:
     """Hand the verdict to the film; the gate as decided, or why it was not."""
+    note = words.note
+    if verdict == "reject":
+        frame = (gate.film_id, gate.shot_id, gate.digest)
+        note = await asyncio.to_thread(steered, gateway, *frame, note)
     command = Decide(
         shot_id=gate.shot_id,
         digest=gate.digest,
         verdict=verdict,
-        note=words.note,
+        note=note,
         who=words.who or NOBODY,
         link_id=link.link_id,
+        principal=NOBODY,
     )
     for pause_s in PAUSES_S:
         answer = await _ask(gateway, gate.film_id, command)

@@ -6,10 +6,9 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import JsonValue
 
-from filmforge.contracts import Accept, Resolve, Retry, Skip
+from filmforge.contracts import Accept, Replace, Resolve, Retry, Seen, Skip
 from filmforge.direction import makes_of
 from filmforge.domain import Providers
-from filmforge.engine import FilmCommand
 from filmforge.errors import Conflict, CreateAmbiguous
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import Caller, caller
@@ -59,11 +58,7 @@ async def retry(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) 
     """Make the shot again, with other parameters or another provider where given."""
     gateway = gateway_of(request)
     wish = await read_model(request, RetryShot, optional=True)
-    await asyncio.to_thread(_check_retry, gateway, film, shot, wish)
-    command = Retry(
-        shot_id=shot.shot.shot_id, changes=wish.changes, providers=wish.providers, who=who
-    )
-    return await tell(gateway, film, shot, command)
+    return json_response(await retry_shot(gateway, film, shot, wish, who), 202)
 
 
 @router.post(
@@ -75,7 +70,8 @@ async def retry(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) 
 async def skip(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
     """Leave the shot out of the film."""
     await read_model(request, NoBody, optional=True)
-    return await tell(gateway_of(request), film, shot, Skip(shot_id=shot.shot.shot_id, who=who))
+    command = Skip(shot_id=shot.shot.shot_id, who=who)
+    return json_response(await tell(gateway_of(request), film, command), 202)
 
 
 @router.post(
@@ -87,7 +83,8 @@ async def skip(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -
 async def accept(request: Request, film: OpenFilm, shot: KnownShot, who: Caller) -> Response:
     """Go on with the shot's takes as they are, whatever was found in them."""
     await read_model(request, NoBody, optional=True)
-    return await tell(gateway_of(request), film, shot, Accept(shot_id=shot.shot.shot_id, who=who))
+    command = Accept(shot_id=shot.shot.shot_id, who=who)
+    return json_response(await tell(gateway_of(request), film, command), 202)
 
 
 @router.post(
@@ -96,21 +93,52 @@ async def accept(request: Request, film: OpenFilm, shot: KnownShot, who: Caller)
 async def resolve(request: Request, film: KnownFilm, shot: KnownShot, who: Caller) -> Response:
     """Say what is to be done about a request whose answer was lost."""
     wish = await read_model(request, ResolveShot)
-    gateway, shot_id = gateway_of(request), shot.shot.shot_id
+    return json_response(await resolve_doubt(gateway_of(request), film, shot, wish, who), 202)
+
+
+async def retry_shot(
+    gateway: Gateway,
+    film: FilmRecord,
+    shot: ShotRecord,
+    wish: RetryShot,
+    who: str,
+    seen: Seen | None = None,
+) -> ShotTold:
+    """Have a shot made again. Raises BadInput when it cannot be asked for like that, Conflict."""
+    await asyncio.to_thread(check_retry, gateway, film, shot, wish)
+    command = Retry(
+        shot_id=shot.shot.shot_id,
+        changes=wish.changes,
+        providers=wish.providers,
+        who=who,
+        seen=seen,
+    )
+    return await tell(gateway, film, command)
+
+
+async def resolve_doubt(
+    gateway: Gateway,
+    film: FilmRecord,
+    shot: ShotRecord,
+    wish: ResolveShot,
+    who: str,
+    seen: Seen | None = None,
+) -> ShotTold:
+    """Settle a request whose answer was lost. Raises Conflict when nothing is in doubt."""
+    shot_id = shot.shot.shot_id
     if not film.ended and shot.reason == CreateAmbiguous.code:
-        command = Resolve(shot_id=shot_id, choice=wish.choice, who=who)
-        return await tell(gateway, film, shot, command)
+        command = Resolve(shot_id=shot_id, choice=wish.choice, who=who, seen=seen)
+        return await tell(gateway, film, command)
     message = await asyncio.to_thread(_resolve_left_behind, gateway, film, shot_id, wish, who)
-    return json_response(ShotTold(film_id=film.film_id, shot_id=shot_id, message=message), 202)
+    return ShotTold(film_id=film.film_id, shot_id=shot_id, message=message)
 
 
 async def tell(
-    gateway: Gateway, film: FilmRecord, shot: ShotRecord, command: FilmCommand
-) -> Response:
+    gateway: Gateway, film: FilmRecord, command: Retry | Skip | Replace | Resolve | Accept
+) -> ShotTold:
     """Carry a command to the film and say what became of it. Raises NotFound or Conflict."""
     answer = accepted(await gateway.engine.command(film.film_id, command))
-    told = ShotTold(film_id=film.film_id, shot_id=shot.shot.shot_id, message=answer.message)
-    return json_response(told, 202)
+    return ShotTold(film_id=film.film_id, shot_id=str(command.shot_id), message=answer.message)
 
 
 def _resolve_left_behind(
@@ -133,7 +161,8 @@ def _resolve_left_behind(
     return "looked for again within a minute of the film's end; what was made is kept"
 
 
-def _check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: RetryShot) -> None:
+def check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: RetryShot) -> None:
+    """Make sure that a shot can be asked for once more like that. Raises BadInput."""
     check_providers(gateway.registry, wish.providers, makes=makes_of(shot.shot))
     direction = shot.direction.model_copy(
         update={

@@ -20,14 +20,21 @@ from filmforge.gateway.wording import MAX_ERRORS, FieldError, errors_of
 
 async def submitted_film(request: Request, gateway: Gateway) -> Film:
     """The film of the body, every field and model of it usable. Raises Refusal or BadInput."""
-    document = await read_json(request)
+    return await usable_film(gateway, await read_json(request), request.app.state.looks)
+
+
+async def usable_film(gateway: Gateway, document: Any, looks: asyncio.Semaphore) -> Film:
+    """The film that a document says, every field and model of it usable.
+
+    Raises Refusal or BadInput; `looks` bounds how many files are looked into at once.
+    """
     film = await asyncio.to_thread(film_of, document)
     if film.callback_url is not None:
         private = gateway.settings.allow_private_urls
         await check_url(film.callback_url, private, "callback_url")
     await asyncio.to_thread(check_film, gateway.registry, film)
     await asyncio.to_thread(check_deliveries, film)
-    await check_references(gateway, film, request.app.state.looks)
+    await check_references(gateway, film, looks)
     return film
 
 
@@ -36,11 +43,19 @@ def film_of(document: Any) -> Film:
 
     Shots are validated one by one, so that a body made of errors stops at the first fifty.
     """
+    found = film_or_errors(document)
+    if isinstance(found, Film):
+        return found
+    raise invalid(found)
+
+
+def film_or_errors(document: Any, most: int = MAX_ERRORS) -> Film | list[FieldError]:
+    """The film that a document says, or what is wrong with it, up to about so many errors."""
     film = {"shots": document} if isinstance(document, list) else document
     shots = film.get("shots") if isinstance(film, dict) else None
     if not isinstance(film, dict) or not isinstance(shots, list) or not shots:
         return _whole(film)
-    made, errors = _shots(shots)
+    made, errors = _shots(shots, most)
     rest = {name: value for name, value in film.items() if name != "shots"}
     if not errors:
         return _whole({**rest, "shots": made})
@@ -48,18 +63,18 @@ def film_of(document: Any) -> Film:
         Brief.model_validate(rest)
     except ValidationError as error:
         errors = [*errors_of(error), *errors]
-    raise invalid(errors)
+    return errors
 
 
-def _whole(film: Any) -> Film:
+def _whole(film: Any) -> Film | list[FieldError]:
     try:
         return read_film(film)
     except ValidationError as error:
         shots = film.get("shots") if isinstance(film, dict) else None
-        raise invalid(_twice(shots) or errors_of(error)) from None
+        return _twice(shots) or errors_of(error)
 
 
-def _shots(documents: list[Any]) -> tuple[list[Shot], list[FieldError]]:
+def _shots(documents: list[Any], most: int) -> tuple[list[Shot], list[FieldError]]:
     made: list[Shot] = []
     errors: list[FieldError] = []
     for index, document in enumerate(documents):
@@ -67,7 +82,7 @@ def _shots(documents: list[Any]) -> tuple[list[Shot], list[FieldError]]:
             made.append(Shot.model_validate(document))
         except ValidationError as error:
             errors += errors_of(error, Shot, ("shots", index))
-            if len(errors) >= MAX_ERRORS:
+            if len(errors) >= most:
                 break
     return made, errors
 

@@ -4,14 +4,13 @@ import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import ValidationError
 
 from filmforge.errors import FilmError, ServiceUnavailable
 from filmforge.fields import Digest, Frozen, Identifier
-from filmforge.ledger.gates import Gate
 from filmforge.settings import Settings
 
 FRAME_SALT = "filmforge.review.frame.1"
@@ -60,7 +59,19 @@ class OutputLink(Frozen):
 Link = TypeVar("Link", FrameLink, FilmLink, OutputLink)
 
 
-def sign_review(settings: Settings, gate: Gate) -> tuple[str, datetime]:
+class Waiting(Protocol):
+    """A gate, or whatever else says which frame waits before which."""
+
+    @property
+    def gate_id(self) -> str:
+        """The gate."""
+
+    @property
+    def digest(self) -> str:
+        """The frame."""
+
+
+def sign_review(settings: Settings, gate: Waiting) -> tuple[str, datetime]:
     """A fresh link to one frame, and the moment from which it is refused."""
     link = FrameLink(
         gate_id=gate.gate_id,

@@ -21,7 +21,7 @@ from filmforge.gateway.auth import Caller, caller
 from filmforge.gateway.bodies import SMALLER, pieces, read_model
 from filmforge.gateway.lookup import KnownShot, OpenFilm
 from filmforge.gateway.problems import Refusal
-from filmforge.gateway.replies import body_of
+from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.scratch import UPLOADS, folder_of
 from filmforge.gateway.shots import ShotTold, tell
 from filmforge.gateway.state import Gateway, gateway_of
@@ -69,13 +69,22 @@ async def replace(
             kind, field = await _fetch(request, gateway, shot, path), "url"
         else:
             kind, field = _kind_sent(content_type, kind), "body"
-            _check_replaceable(shot, kind)
-            await receive(request, path, _limit(gateway, kind))
-        async with request.app.state.looks:
-            facts = await _look(gateway, path, kind, field)
-        digest = await _keep(gateway, shot, path, facts)
+            check_replaceable(shot, kind)
+            await receive(request, path, largest(gateway, kind))
+        digest = await take_in(request, shot, path, kind, field)
     command = Replace(shot_id=shot.shot.shot_id, kind=kind, digest=digest, who=who)
-    return await tell(gateway, film, shot, command)
+    return json_response(await tell(gateway, film, command), 202)
+
+
+async def take_in(request: Request, shot: ShotRecord, path: Path, kind: Kind, field: str) -> str:
+    """Keep a file that is to stand in for a generated one; returns its digest.
+
+    Raises Refusal naming `field` when it is not what it should be.
+    """
+    gateway = gateway_of(request)
+    async with request.app.state.looks:
+        facts = await _look(gateway, path, kind, field)
+    return await _keep(gateway, shot, path, facts)
 
 
 @contextmanager
@@ -85,13 +94,15 @@ def workspace(work_dir: Path) -> Iterator[Path]:
         yield Path(made) / "upload"
 
 
-def _check_replaceable(shot: ShotRecord, kind: Kind) -> None:
+def check_replaceable(shot: ShotRecord, kind: Kind) -> None:
+    """Make sure that a shot has such a part. Raises BadInput."""
     if isinstance(shot.shot, SoundShot) and kind is not Kind.AUDIO:
         problem = f"{shot.shot.shot_id} is a sound, which has no {kind.value}"
         raise BadInput("kind", problem, "Send a sound, with kind=audio.")
 
 
-def _limit(gateway: Gateway, kind: Kind) -> int:
+def largest(gateway: Gateway, kind: Kind) -> int:
+    """How many bytes a file of this kind may have."""
     return min(MAX_BYTES[kind], gateway.settings.max_asset_bytes)
 
 
@@ -113,13 +124,13 @@ def _kind_sent(content_type: str, kind: Kind | None) -> Kind:
 
 async def _fetch(request: Request, gateway: Gateway, shot: ShotRecord, path: Path) -> Kind:
     wish = await read_model(request, ReplaceByUrl)
-    _check_replaceable(shot, wish.kind)
+    check_replaceable(shot, wish.kind)
     await download(
         wish.url,
         path,
         allow_private=gateway.settings.allow_private_urls,
         field="url",
-        max_bytes=_limit(gateway, wish.kind),
+        max_bytes=largest(gateway, wish.kind),
         timeout_s=DOWNLOAD_TIMEOUT_S,
     )
     return wish.kind
@@ -142,7 +153,7 @@ async def receive(request: Request, path: Path, limit: int, remedy: str = SMALLE
 
 async def _look(gateway: Gateway, path: Path, kind: Kind, field: str) -> MediaFacts:
     """What the file is. Raises Refusal naming `field` when it is not what it should be."""
-    limits = Limits(max_bytes=_limit(gateway, kind))
+    limits = Limits(max_bytes=largest(gateway, kind))
     try:
         return await asyncio.to_thread(verify, path, kind, limits)
     except BadMedia as error:

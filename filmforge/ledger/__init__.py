@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from filmforge.contracts import Seen
 from filmforge.ledger import caps
 from filmforge.ledger.assets import Assets
+from filmforge.ledger.board import Board
 from filmforge.ledger.budget import Budget, film_scope, read_budget, set_limit
 from filmforge.ledger.callbacks import Callbacks
 from filmforge.ledger.caps import Cap, CapChange
+from filmforge.ledger.channels import Channels
+from filmforge.ledger.comments import Comments
 from filmforge.ledger.costs import Costs
 from filmforge.ledger.database import Database
+from filmforge.ledger.drafts import Drafts
 from filmforge.ledger.events import Events
 from filmforge.ledger.films import Films
 from filmforge.ledger.gates import Gates, record_audit
@@ -19,10 +24,13 @@ from filmforge.ledger.journal import Journal
 from filmforge.ledger.makings import Makings
 from filmforge.ledger.measurements import Measurements
 from filmforge.ledger.members import Members
+from filmforge.ledger.notices import Notices
+from filmforge.ledger.overview import Overview
 from filmforge.ledger.settlement import record_budget
 from filmforge.ledger.shares import Shares
-from filmforge.ledger.shots import Shots
+from filmforge.ledger.shots import ShotRecord, Shots
 from filmforge.ledger.takes import Takes
+from filmforge.ledger.trail import Trail
 from filmforge.money import format_money
 
 
@@ -45,18 +53,36 @@ class Ledger:
     holds: Holds
     members: Members
     shares: Shares
+    drafts: Drafts
+    board: Board
+    overview: Overview
+    channels: Channels
+    notices: Notices
+    comments: Comments
+    trail: Trail
 
     def budget(self, film_id: str) -> Budget:
         """The four figures of a film. Raises NotFound."""
         with self.db.read() as tx:
             return read_budget(tx, film_scope(film_id))
 
-    def set_budget(self, film_id: str, limit: Decimal, who: str) -> None:
-        """Raise or lower the limit of a film, with its audit entry. Raises NotFound."""
+    def set_budget(
+        self, film_id: str, limit: Decimal, who: str, seen: Decimal | None = None
+    ) -> None:
+        """Raise or lower the limit of a film, with its audit entry.
+
+        Raises NotFound, or Conflict when the limit is not the one that was seen any more.
+        """
         with self.db.write() as tx:
-            set_limit(tx, film_scope(film_id), limit)
+            set_limit(tx, film_scope(film_id), limit, seen=seen)
             record_audit(tx, film_id, None, who, "budget", limit_usd=format_money(limit))
             record_budget(tx, film_id)
+
+    def stand(self, shot: ShotRecord) -> Seen:
+        """How a shot stands, for whoever is to choose what to do about it."""
+        doubt = self.journal.in_doubt(shot.film_id, shot.shot.shot_id)
+        submits = doubt.submits if doubt else 0
+        return Seen(attempt=shot.attempt, reason=shot.reason, submits=submits)
 
     def set_cap(self, scope: str, limit: Decimal, shadow: bool, who: str) -> None:
         """Set the cap `project:NAME`, `month:2026-11` or `month:*`, what every month starts from.
@@ -106,4 +132,11 @@ def open_ledger(url: str) -> Ledger:
         holds=Holds(db),
         members=Members(db),
         shares=Shares(db),
+        drafts=Drafts(db),
+        board=Board(db),
+        overview=Overview(db),
+        channels=Channels(db),
+        notices=Notices(db),
+        comments=Comments(db),
+        trail=Trail(db),
     )

@@ -1,13 +1,14 @@
 """A budget: what may be spent, is reserved, was spent and was saved within one scope."""
 
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, true, update
 
-from filmforge.errors import BudgetExceeded, NotFound
+from filmforge.errors import BudgetExceeded, Conflict, NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.tables import budgets
-from filmforge.money import Money, from_micros, to_micros
+from filmforge.money import Money, format_money, from_micros, to_micros
 
 _COMMITTED = budgets.c.reserved_micros + budgets.c.spent_micros
 
@@ -36,6 +37,11 @@ def read_budget(tx: Connection, scope: str) -> Budget:
     row = tx.execute(select(budgets).where(budgets.c.scope == scope)).one_or_none()
     if row is None:
         raise NotFound(f"there is no budget for {scope}")
+    return budget_of(row)
+
+
+def budget_of(row: Row[Any]) -> Budget:
+    """The figures in a row of the budgets."""
     return Budget(
         limit=from_micros(row.limit_micros),
         reserved=from_micros(row.reserved_micros),
@@ -95,15 +101,23 @@ def add_saving(tx: Connection, scope: str, micros: int) -> None:
     )
 
 
-def set_limit(tx: Connection, scope: str, limit: Decimal, shadow: bool | None = None) -> None:
+def set_limit(
+    tx: Connection,
+    scope: str,
+    limit: Decimal,
+    shadow: bool | None = None,
+    seen: Decimal | None = None,
+) -> None:
     """Raise or lower the limit; below what is spent and reserved it only stops new spending.
 
-    `shadow` None leaves it as it is. Raises NotFound.
+    `shadow` None leaves it as it is. Raises NotFound, or Conflict when the limit is not the one
+    that was `seen` any more.
     """
     micros = to_micros(limit)
+    as_seen = true() if seen is None else budgets.c.limit_micros == to_micros(seen)
     done = tx.execute(
         update(budgets)
-        .where(budgets.c.scope == scope)
+        .where(budgets.c.scope == scope, as_seen)
         .values(
             limit_micros=micros,
             shadow=budgets.c.shadow if shadow is None else shadow,
@@ -111,7 +125,8 @@ def set_limit(tx: Connection, scope: str, limit: Decimal, shadow: bool | None = 
         )
     )
     if not done.rowcount:
-        raise NotFound(f"there is no budget for {scope}")
+        stands = read_budget(tx, scope).limit
+        raise Conflict(f"the limit is {format_money(stands)} USD by now: look at it again")
 
 
 def _beyond(excess: ColumnElement[int]) -> ColumnElement[int]:

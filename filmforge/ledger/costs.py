@@ -13,7 +13,7 @@ from filmforge.ledger.database import Database
 from filmforge.ledger.tables import charges, films, takes
 from filmforge.money import ZERO, Money, from_micros
 
-GROUPS = ("project", "film", "shot", "provider", "model", "kind", "month")
+GROUPS = ("project", "film", "shot", "provider", "model", "kind", "month", "day")
 NO_PROJECT = "(none)"
 _PAGE = 1_000
 
@@ -90,6 +90,16 @@ class Costs:
             yield from map(_charge_line, page)
             last = page[-1].id if len(page) == _PAGE else None
 
+    def months(self) -> list[str]:
+        """The months from the first charge to the last, the latest first, as "2026-11"."""
+        with self._db.read() as tx:
+            first, last = tx.execute(select(func.min(charges.c.at), func.max(charges.c.at))).one()
+        found: list[str] = []
+        while first is not None and f"{first:%Y-%m}" <= f"{last:%Y-%m}":
+            found.insert(0, f"{first:%Y-%m}")
+            first = month_bounds(found[0])[1]
+        return found
+
     def retake_rate(self, film_id: str) -> Decimal:
         """Takes beyond the first of their shot and kind, by shot that has a take; 0 without any.
 
@@ -158,6 +168,7 @@ def _groups(row: Row[Any]) -> dict[str, str]:
         "model": f"{row.provider}:{row.model}",
         "kind": row.kind,
         "month": row.at.strftime("%Y-%m"),
+        "day": row.at.strftime("%Y-%m-%d"),
     }
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, Select, func, insert, select, text, update
 
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
@@ -77,7 +77,7 @@ def last_event(tx: Connection, film_id: str, type_: str) -> Event | None:
     """The newest event of a type, None when there was none."""
     wanted = select(events).where(events.c.film_id == film_id, events.c.type == type_)
     row = tx.execute(wanted.order_by(events.c.id.desc()).limit(1)).one_or_none()
-    return _event(row) if row else None
+    return event_of(row) if row else None
 
 
 class Events:
@@ -89,11 +89,21 @@ class Events:
     def since(self, film_id: str, after_id: int = 0, count: int = 500) -> Sequence[Event]:
         """The events of a film after one of them, oldest first."""
         with self._db.read() as tx:
-            wanted = select(events).where(events.c.film_id == film_id, events.c.id > after_id)
-            if tx.dialect.name == "postgresql":
-                wanted = wanted.where(_SETTLED)
-            rows = tx.execute(wanted.order_by(events.c.id).limit(count))
-            return [_event(row) for row in rows]
+            rows = tx.execute(_since(tx, select(events), film_id, after_id, count))
+            return [event_of(row) for row in rows]
+
+    def touched(self, film_id: str, after_id: int, count: int) -> Sequence[tuple[int, str | None]]:
+        """The ids of the events after one of them, each with the shot it is about."""
+        with self._db.read() as tx:
+            columns = select(events.c.id, events.c.shot_id)
+            rows = tx.execute(_since(tx, columns, film_id, after_id, count))
+            return [(row.id, row.shot_id) for row in rows]
+
+    def newest(self, film_id: str) -> int:
+        """The id of the newest event of a film; 0 before there is one."""
+        with self._db.read() as tx:
+            wanted = _settled(tx, select(func.max(events.c.id)).where(events.c.film_id == film_id))
+            return tx.execute(wanted).scalar() or 0
 
     def tell(self, film_id: str, type_: str, data: dict[str, JsonValue]) -> None:
         """Append an event of the film itself."""
@@ -124,7 +134,7 @@ class Events:
                     next_at=moment + timedelta(seconds=lease_s), attempts=deliveries.c.attempts + 1
                 )
             )
-        return [Delivery(event=_event(row), url=row.url, attempts=row.attempts) for row in due]
+        return [Delivery(event=event_of(row), url=row.url, attempts=row.attempts) for row in due]
 
     def delivered(self, event_id: int) -> None:
         """The receiver answered 2xx."""
@@ -141,7 +151,19 @@ class Events:
             tx.execute(update(deliveries).where(deliveries.c.event_id == event_id).values(**values))
 
 
-def _event(row: Any) -> Event:
+def _since(
+    tx: Connection, wanted: Select[Any], film_id: str, after_id: int, count: int
+) -> Select[Any]:
+    later = wanted.where(events.c.film_id == film_id, events.c.id > after_id)
+    return _settled(tx, later).order_by(events.c.id).limit(count)
+
+
+def _settled(tx: Connection, wanted: Select[Any]) -> Select[Any]:
+    return wanted.where(_SETTLED) if tx.dialect.name == "postgresql" else wanted
+
+
+def event_of(row: Any) -> Event:
+    """The event in a row of the table."""
     return Event(
         id=row.id, at=row.at, film_id=row.film_id, shot_id=row.shot_id, type=row.type, data=row.data
     )

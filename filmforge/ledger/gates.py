@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
-from filmforge.domain import Execution, Review
+from filmforge.domain import Execution, Kind, Review
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.tables import audit, commands, gates, shots
+from filmforge.ledger.tables import audit, commands, gates, shots, takes
 
 
 class Gate(Frozen):
@@ -97,6 +97,13 @@ class Gates:
             row = tx.execute(select(gates).where(*mine, gates.c.state == "open")).one_or_none()
         return _gate(row) if row else None
 
+    def latest(self, film_id: str, shot_id: str, digest: str) -> Gate | None:
+        """The gate of one frame however it stands, if there ever was one."""
+        mine = (*_of_shot(film_id, shot_id), gates.c.digest == digest)
+        with self._db.read() as tx:
+            row = tx.execute(select(gates).where(*mine)).one_or_none()
+        return _gate(row) if row else None
+
     def approved(self, film_id: str) -> Sequence[Gate]:
         """The frames of a film that were approved, also those that are not in use any more."""
         mine = (gates.c.film_id == film_id, gates.c.state == "approved")
@@ -112,23 +119,52 @@ class Gates:
         who: str,
         note: str,
         link_id: str,
+        principal: str = "",
+        asked_for: int = 1,
     ) -> bool:
-        """Close an open gate with its audit entry; False when it was not open any more."""
+        """Close an open gate with its audit entry; False when it was not open any more.
+
+        Where they came by no link, `principal` says how; `asked_for` counts the takes wished for.
+        """
+        by = {"link": link_id or None, "principal": principal or None}
+        wished: dict[str, JsonValue] = {"takes": asked_for} if asked_for > 1 else {}
         with self._db.write() as tx:
-            done = tx.execute(
-                update(gates)
-                .where(
-                    gates.c.film_id == film_id,
-                    gates.c.shot_id == shot_id,
-                    gates.c.digest == digest,
-                    gates.c.state == "open",
-                )
-                .values(state=state, decided_at=now(), who=who, note=note, link_id=link_id)
-            )
-            if not done.rowcount:
+            mine = (*_of_shot(film_id, shot_id), gates.c.digest == digest)
+            if not _close(tx, *mine, state=state, who=who, note=note, link_id=link_id):
                 return False
-            record_audit(tx, film_id, shot_id, who, f"frame.{state}", digest=digest, note=note)
+            told = _told(tx, film_id, shot_id, digest, note)
+            record_audit(tx, film_id, shot_id, who, f"frame.{state}", **told, **by, **wished)
             record_event(tx, film_id, f"frame.{state}", shot_id, digest=digest, who=who, note=note)
+            return True
+
+    def choose(
+        self,
+        film_id: str,
+        shot_id: str,
+        digest: str,
+        instead_of: str,
+        who: str,
+        note: str,
+        principal: str,
+    ) -> bool:
+        """Let another frame count as approved while one waits; False when that does not any more.
+
+        A frame that was approved before stays as it is.
+        """
+        with self._db.write() as tx:
+            _lock_shot(tx, film_id, shot_id)
+            mine = _of_shot(film_id, shot_id)
+            if not _close(tx, *mine, gates.c.digest == instead_of, state="replaced", who=who):
+                return False
+            known = tx.execute(select(gates).where(*mine, gates.c.digest == digest)).one_or_none()
+            if known is None or known.state != "approved":
+                verdict = {"state": "approved", "decided_at": now(), "who": who, "note": note}
+                _judge_anew(tx, film_id, shot_id, digest, known, **verdict)
+            told = _told(tx, film_id, shot_id, digest, note)
+            by: dict[str, JsonValue] = {"instead_of": instead_of, "principal": principal or None}
+            record_audit(tx, film_id, shot_id, who, "frame.chosen", **told, link=None, **by)
+            said: dict[str, JsonValue] = {"who": who, "note": note, "instead_of": instead_of}
+            record_event(tx, film_id, "frame.approved", shot_id, digest=digest, **said)
             return True
 
     def settle_upload(self, film_id: str, shot_id: str, digest: str, who: str) -> None:
@@ -219,23 +255,48 @@ def _withdraw(tx: Connection, *which: ColumnElement[bool], who: str | None = Non
 
 
 def _open(tx: Connection, film_id: str, shot_id: str, digest: str, known: Row[Any] | None) -> None:
+    # One rejected before whose retake came out the same must be judged again.
+    _judge_anew(
+        tx, film_id, shot_id, digest, known, state="open", decided_at=None, who=None, note=None
+    )
+    record_event(tx, film_id, "frame.waiting", shot_id, digest=digest)
+
+
+def _judge_anew(
+    tx: Connection,
+    film_id: str,
+    shot_id: str,
+    digest: str,
+    known: Row[Any] | None,
+    **verdict: Any,
+) -> None:
+    """Begin a frame's gate afresh; what was decided there before stands in the audit trail."""
     if known is None:
         _insert(tx, film_id, shot_id, digest)
-    else:  # rejected before, and the retake came out the same: it must be judged again
-        tx.execute(
-            update(gates)
-            .where(gates.c.gate_id == known.gate_id)
-            .values(
-                gate_id=secrets.token_hex(12),
-                state="open",
-                opened_at=now(),
-                decided_at=None,
-                who=None,
-                note=None,
-                link_id=None,
-            )
-        )
-    record_event(tx, film_id, "frame.waiting", shot_id, digest=digest)
+    else:
+        fresh = {"gate_id": secrets.token_hex(12), "opened_at": now(), "link_id": None}
+        tx.execute(update(gates).where(gates.c.gate_id == known.gate_id).values(**fresh))
+    mine = (*_of_shot(film_id, shot_id), gates.c.digest == digest)
+    tx.execute(update(gates).where(*mine).values(**verdict))
+
+
+def _close(tx: Connection, *which: ColumnElement[bool], **verdict: Any) -> bool:
+    """Close an open gate; False when there is none."""
+    closed = update(gates).where(*which, gates.c.state == "open")
+    return bool(tx.execute(closed.values(decided_at=now(), **verdict)).rowcount)
+
+
+def _told(
+    tx: Connection, film_id: str, shot_id: str, digest: str, note: str
+) -> dict[str, JsonValue]:
+    """What the trail says of a frame that was judged."""
+    mine = (takes.c.film_id == film_id, takes.c.shot_id == shot_id, takes.c.digest == digest)
+    number = select(func.max(takes.c.take)).where(*mine, takes.c.kind == Kind.IMAGE)
+    return {"digest": digest, "take": tx.execute(number).scalar(), "note": note}
+
+
+def _of_shot(film_id: str, shot_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return gates.c.film_id == film_id, gates.c.shot_id == shot_id
 
 
 def _show_waiting(tx: Connection, film_id: str, shot_id: str) -> None:

@@ -43,8 +43,18 @@ class Holds:
                     words=[*checked.words],
                 )
 
-    def accept(self, film_id: str, who: str) -> None:
-        """Let the film that is held out as it is. Raises Conflict when none is."""
+    def held(self, film_id: str) -> tuple[str, Checked] | None:
+        """The digest of the film that is held back and what was found in it, if one is."""
+        wanted = select(outputs.c.digest, outputs.c.checked).where(*_held(film_id))
+        with self._db.read() as tx:
+            row = tx.execute(wanted).one_or_none()
+        return (row.digest, Checked.model_validate(row.checked)) if row else None
+
+    def accept(self, film_id: str, who: str, seen: str | None = None) -> None:
+        """Let the film that is held out as it is.
+
+        Raises Conflict when none is, or when it is not the one that was seen.
+        """
         mine = films.c.film_id == film_id
         with self._db.write() as tx:
             locked = select(films.c.accepted).where(mine).with_for_update(key_share=True)
@@ -52,6 +62,8 @@ class Holds:
             digest = tx.execute(select(outputs.c.digest).where(*_held(film_id))).scalar()
             if digest is None:
                 raise Conflict(f"the film {film_id} is not held back: there is nothing to accept")
+            if seen not in (None, digest):
+                raise Conflict(f"the film {film_id} was assembled anew: look at it again")
             tx.execute(update(films).where(mine).values(accepted=sorted({*before, digest})))
             record_audit(tx, film_id, None, who, "accept", digest=digest)
 

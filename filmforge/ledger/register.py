@@ -169,6 +169,13 @@ class Register:
         with self._db.read() as tx:
             return [(row.film_id, row.shot_id) for row in tx.execute(wanted)]
 
+    def in_flight(self, film_id: str) -> Sequence[Posting]:
+        """The requests that a film pays for and that have not ended, oldest first."""
+        mine = (journal.c.film_id == film_id, journal.c.state.in_(IN_FLIGHT))
+        with self._db.read() as tx:
+            rows = tx.execute(select(journal).where(*mine).order_by(journal.c.created_at)).all()
+        return [read_posting(row) for row in rows]
+
     def in_doubt(self, film_id: str, shot_id: str) -> Posting | None:
         """The request, paid or joined by a shot, that waits for a person's choice, if any."""
         joined = select(joins.c.request_key).where(

@@ -1,6 +1,6 @@
 """Shots: what is asked of each, and where it stands on both axes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
@@ -18,8 +18,9 @@ from filmforge.domain import (
     Providers,
     Review,
     Shot,
+    Take,
 )
-from filmforge.errors import NotFound
+from filmforge.errors import BudgetExceeded, NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.assets import index_step
 from filmforge.ledger.database import Database, now
@@ -79,6 +80,12 @@ class Shots:
     def sounds_of_film(self, film_id: str) -> Sequence[ShotRecord]:
         """The sounds that models make for a film, in order."""
         return self._in_order(None, shots.c.film_id == film_id, shots.c.cue.is_not(None))
+
+    def in_trouble(self, film_id: str) -> Sequence[ShotRecord]:
+        """The shots and sounds of a film that failed for good or wait for budget, in order."""
+        failed = shots.c.execution == Execution.FAILED
+        parked = (shots.c.execution == Execution.QUEUED) & (shots.c.reason == BudgetExceeded.code)
+        return self._in_order(None, shots.c.film_id == film_id, failed | parked)
 
     def _in_order(self, count: int | None, *which: ColumnElement[bool]) -> Sequence[ShotRecord]:
         wanted = select(shots).where(*which).order_by(shots.c.position).limit(count)
@@ -215,7 +222,41 @@ def remaking(direction: Direction, takes: Mapping[Kind, str]) -> Direction:
     for kind, digest in takes.items():
         if digest not in remade.get(kind, ()):
             remade[kind] = (*remade.get(kind, ()), digest)
-    return direction.model_copy(update={"remade": remade})
+    if remade == direction.remade:
+        return direction
+    return direction.model_copy(update={"remade": remade, "takes": 1})
+
+
+def found_wanting(record: ShotRecord, takes: Iterable[Take]) -> dict[Kind, Take]:
+    """The takes in use that did not pass their check."""
+    return {
+        take.kind: take
+        for take in takes
+        if take.digest == record.digest(take.kind) and take.checked and not take.checked.passes
+    }
+
+
+def retrying(
+    record: ShotRecord,
+    takes: Iterable[Take],
+    changes: Mapping[str, JsonValue],
+    providers: Providers,
+) -> Direction:
+    """The direction under which a shot is made when somebody asks for it once more."""
+    old = record.direction
+    anew = changes or providers != Providers()
+    if record.reason == "quality" and not anew:
+        # The same request again would only find the same take again.
+        wanting = found_wanting(record, takes)
+        old = remaking(old, {kind: take.digest for kind, take in wanting.items()})
+    return old.model_copy(
+        update={
+            "changes": {**old.changes, **changes},
+            "providers": providers.over(old.providers),
+            "replaced": {} if anew else old.replaced,
+            "takes": 1 if anew else old.takes,
+        }
+    )
 
 
 def _must_shot(tx: Connection, film_id: str, shot_id: str, lock: bool = True) -> Row[Any]:
@@ -296,4 +337,5 @@ def _plan(record: ShotRecord, approval: bool) -> ShotPlan:
         finished=record.landed,
         omitted=record.review == Review.OMITTED,
         sound=isinstance(record.shot, SoundShot),
+        takes=record.direction.takes,
     )

@@ -423,10 +423,13 @@ channels = Table(
     Column("events", JSON, nullable=False),
     Column("film_id", ForeignKey("films.film_id")),
     Column("batch_s", Integer, nullable=False),
+    Column("signed_link", Boolean, nullable=False),
     Column("created_by", String(200), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
     Column("after_event", BigInteger, nullable=False, default=0),
+    Column("problem", Text),
+    Column("problem_at", UtcDateTime),
 )
 
 notices = Table(
@@ -434,7 +437,9 @@ notices = Table(
     metadata,
     Column("channel_id", ForeignKey("channels.channel_id"), primary_key=True),
     Column("event_id", ForeignKey("events.id"), primary_key=True),
+    Column("film_id", ForeignKey("films.film_id"), nullable=False),
     Column("due_at", UtcDateTime, index=True),
+    Column("leased_until", UtcDateTime),
     Column("attempts", Integer, nullable=False, default=0),
     Column("sent_at", UtcDateTime),
     Column("last_error", Text),

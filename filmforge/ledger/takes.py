@@ -25,12 +25,27 @@ class Takes:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def link(self, film_id: str, shot_id: str, posting: Posting, note: str | None) -> Take:
-        """Use what a request made for a shot; the shot that paid for it reuses nothing."""
+    def link(
+        self, film_id: str, shot_id: str, posting: Posting, note: str | None, before_last: int = 0
+    ) -> Take:
+        """Use what a request made for a shot; the shot that paid for it reuses nothing.
+
+        What was asked for together with others is only kept, with so many still to be made.
+        """
         payer = (posting.payer.film_id, posting.payer.shot_id)
         paid_here = payer == (film_id, shot_id)
         with self._db.write() as tx:
+            if before_last:
+                _keep(tx, film_id, shot_id, before_last)
+            else:
+                assert posting.digest is not None, "only a succeeded request has a take"
+                _use(tx, film_id, shot_id, posting.request.kind, posting.digest)
             return _link(tx, film_id, shot_id, posting, note, reused=not paid_here)
+
+    def use(self, film_id: str, shot_id: str, kind: Kind, digest: str) -> None:
+        """Use one of the takes of a shot."""
+        with self._db.write() as tx:
+            _use(tx, film_id, shot_id, kind, digest)
 
     def upload(
         self, film_id: str, shot_id: str, request: GenerationRequest, asset: Asset, tags: Tags
@@ -101,8 +116,6 @@ def _link(
     tx: Connection, film_id: str, shot_id: str, posting: Posting, note: str | None, reused: bool
 ) -> Take:
     request, digest = posting.request, posting.digest
-    assert digest is not None, "only a succeeded request has a take"
-    _use(tx, film_id, shot_id, request.kind, digest)
     known = _known(tx, film_id, shot_id, request.kind, posting.request_key)
     if known is not None:
         return known
@@ -155,6 +168,15 @@ def _use(tx: Connection, film_id: str, shot_id: str, kind: Kind, digest: str) ->
         .where(shots.c.film_id == film_id, shots.c.shot_id == shot_id)
         .values({f"{kind.value}_digest": digest, "updated_at": now(), **_signed(kind, digest)})
     )
+
+
+def _keep(tx: Connection, film_id: str, shot_id: str, left: int) -> None:
+    """Write down how many takes are still to be made; whoever counts takes now waits for that."""
+    mine = (shots.c.film_id == film_id, shots.c.shot_id == shot_id)
+    asked = select(shots.c.direction).where(*mine).with_for_update(key_share=True)
+    direction = tx.execute(asked).scalar_one()
+    fewer = {**direction, "takes": min(left, direction.get("takes", 1))}
+    tx.execute(update(shots).where(*mine).values(direction=fewer, updated_at=now()))
 
 
 def _signed(kind: Kind, digest: str) -> dict[str, Any]:

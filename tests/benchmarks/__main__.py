@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("orchestration", "schedule", "recovery", "memory", "cut", "cut_memory")
+NAMES = ("orchestration", "schedule", "recovery", "memory", "cut", "cut_memory", "board")
 
 
 def main() -> None:

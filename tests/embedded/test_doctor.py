@@ -83,3 +83,29 @@ def test_a_certificate_that_cannot_sign_is_named_with_its_remedy(tmp_path: Path)
     assert not finding.ok
     assert finding.found.startswith("FILMFORGE_PROVENANCE_KEY: is not set")
     assert finding.remedy == "Set both, or neither."
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://127.0.0.1:8700", True),
+        ("http://localhost:8700", True),
+        ("http://[::1]:8700", True),
+        ("https://films.example", False),
+    ],
+)
+def test_links_that_only_this_machine_can_follow_are_warned_of(
+    tmp_path: Path, url: str, warned: bool
+) -> None:
+    finding = by_name(examine(tmp_path, Settings(public_url=url)))["links lead to"]
+    assert finding.ok
+    assert ("FILMFORGE_PUBLIC_URL" in finding.remedy) is warned
+
+
+def test_mail_from_nobody_is_named_without_the_password(tmp_path: Path) -> None:
+    url = SecretStr("smtp://films:opensesame@mail.example:587")
+    findings = examine(tmp_path, Settings(smtp_url=url))
+    assert "FILMFORGE_MAIL_FROM" in by_name(findings)["mail"].remedy
+    assert "opensesame" not in repr(findings)
+    fine = Settings(smtp_url=url, mail_from="films@studio.test")
+    assert by_name(examine(tmp_path, fine))["mail"].ok

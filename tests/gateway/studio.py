@@ -5,6 +5,8 @@ import atexit
 import functools
 import shutil
 import tempfile
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +17,29 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from temporalio.exceptions import ApplicationError
 
+from activities.books import Books
 from filmforge.brief import read_film
-from filmforge.contracts import Answer, Decide
+from filmforge.contracts import (
+    Accept,
+    Answer,
+    Cancel,
+    Choose,
+    Command,
+    Decide,
+    DecideMany,
+    Recorded,
+    Replace,
+    Resolve,
+    Retry,
+    SetBudget,
+    Skip,
+    TryAgain,
+)
 from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Review, Tags
 from filmforge.engine import Engine
-from filmforge.errors import FilmError
+from filmforge.errors import Conflict, FilmError
 from filmforge.gateway.app import build_app
 from filmforge.gateway.state import Gateway
 from filmforge.ledger import Ledger, open_ledger
@@ -35,6 +54,18 @@ SIGNING_KEY = "whsec_ZmlsbWZvcmdlLWdhdGV3YXktdGVzdC1rZXktMDE="
 BUCKET = "frames"
 
 
+Wish = Retry | Skip | Replace | Resolve | Accept | SetBudget | TryAgain | Cancel
+_FIELDS: dict[type[Wish], str] = {
+    Retry: "retry",
+    Skip: "skip",
+    Replace: "replace",
+    Resolve: "resolve",
+    Accept: "accept",
+    SetBudget: "budget",
+    Cancel: "cancel",
+}
+
+
 @dataclass
 class Desk:
     """Decides over a real ledger as the film workflow does, for tests that run no workflow."""
@@ -43,9 +74,13 @@ class Desk:
     error: FilmError | None = None
     answer: Answer | None = None
     commands: list[Decide] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    bulks: list[DecideMany] = field(default_factory=list)
 
-    async def command(self, film_id: str, command: Decide) -> Answer:
-        """Record the verdict; the first one wins."""
+    async def command(self, film_id: str, command: Decide | Wish) -> Answer:
+        """Record a verdict, of which the first one wins, or what else a person asks for."""
+        if not isinstance(command, Decide):
+            return await self._carry_out(film_id, command)
         self.commands.append(command)
         if self.error:
             raise self.error
@@ -62,6 +97,53 @@ class Desk:
             command.link_id,
         )
         return Answer(outcome="accepted" if done else "already_decided", message="")
+
+    async def running(self, film_id: str) -> bool:
+        """Whether a workflow would work on the film."""
+        return not (await asyncio.to_thread(self.ledger.films.read, film_id)).ended
+
+    async def _carry_out(self, film_id: str, wish: Wish) -> Answer:
+        self.wishes.append(wish)
+        if self.error:
+            raise self.error
+        if not isinstance(wish, TryAgain):
+            given = {"film_id": film_id, "command_id": uuid.uuid4().hex, _FIELDS[type(wish)]: wish}
+            books = Books(self.ledger, window=1, reminder_s=1)
+            try:
+                await books.record(Command.model_validate(given))
+            except ApplicationError as error:
+                raise Conflict(error.message) from error
+        return Answer(outcome="accepted", message="Recorded.")
+
+    async def decide_many(self, film_id: str, many: DecideMany) -> Sequence[Answer]:
+        """Record those whose frame waits, all in one step, and answer each."""
+        self.bulks.append(many)
+        if self.error:
+            raise self.error
+        late = {n: self._late(film_id, each) for n, each in enumerate(many.decisions)}
+        taken = tuple(each for n, each in enumerate(many.decisions) if late[n] is None)
+        recorded = iter(await self._record(film_id, taken))
+        return [
+            why or Answer(outcome=next(recorded).outcome, message="Recorded.")
+            for why in late.values()
+        ]
+
+    async def _record(self, film_id: str, taken: tuple[Decide | Choose, ...]) -> Sequence[Recorded]:
+        if not taken:
+            return ()
+        books = Books(self.ledger, window=1, reminder_s=1)
+        wish = DecideMany(decisions=taken)
+        command = Command(film_id=film_id, command_id=uuid.uuid4().hex, decide_many=wish)
+        return (await books.record(command)).each
+
+    def _late(self, film_id: str, wish: Decide | Choose) -> Answer | None:
+        open_gates = {gate.shot_id: gate for gate in self.ledger.gates.waiting(film_id)}
+        gate = open_gates.get(wish.shot_id)
+        if gate is None:
+            return Answer(outcome="not_waiting", message="This frame does not wait any more.")
+        if gate.digest != wish.judged:
+            return Answer(outcome="replaced", message="A newer frame has taken its place.")
+        return None
 
 
 @dataclass

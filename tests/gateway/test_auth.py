@@ -28,6 +28,7 @@ EVERY_ROUTE = [
     ("POST", "/v1/films/a/shots/b/resolve"),
     ("POST", "/v1/films/a/shots/b/accept"),
     ("POST", "/v1/films/a/accept"),
+    ("POST", "/v1/films/a/decisions"),
     ("GET", "/v1/films/a/outputs"),
     ("GET", "/v1/films/a/outputs/film"),
     ("GET", "/v1/films/a/timeline"),

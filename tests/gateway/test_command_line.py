@@ -1,4 +1,4 @@
-"""The command line about money against the API itself."""
+"""The command line about money and people against the API itself."""
 
 import csv
 import io
@@ -47,3 +47,54 @@ def test_a_provider_without_a_list_is_reconciled_with_nothing_to_tell(
     said = capsys.readouterr().out
     assert "openai, 2025-11-01T00:00 to 2025-11-01T00:01 UTC: nothing was sent" in said
     assert "tells no list" in said
+
+
+def test_a_link_is_made_shown_listed_and_revoked(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film_id = api.submitted()
+    monkeypatch.setattr("sys.stdin", io.StringIO("under the rafters\n"))
+    wish = ["--name", "Acme", "--gives", "decide", "--for", "2h", "--passphrase"]
+    assert run(["share", film_id, *wish]) == 0
+    address = capsys.readouterr().out.strip()
+    assert "/s/" in address
+    (link,) = api.ledger.shares.of_film(film_id)
+    assert (link.name, link.gives, link.passphrase is None) == ("Acme", "decide", False)
+    assert (link.expires_at - link.created_at).total_seconds() == pytest.approx(7_200, abs=5)
+    assert run(["share", film_id, "--show", link.share_id]) == 0
+    assert capsys.readouterr().out.strip() == address
+    assert run(["shares", film_id]) == 0
+    assert "Acme" in capsys.readouterr().out
+    assert run(["share", film_id, "--revoke", link.share_id]) == 0
+    assert run(["share", film_id, "--show", link.share_id]) == 1
+    assert "is revoked: make another" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--name", "Acme", "--for", "a week"], "Write it as 30m, 12h or 7d"),
+        (["--name", "Acme", "--revoke", "x"], "Give --name, --show or --revoke"),
+        ([], "Give --name, --show or --revoke"),
+    ],
+)
+def test_a_link_that_cannot_be_made_says_why(
+    capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    assert run(["share", "attic", *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_member_is_let_in_given_a_role_and_revoked(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["members", "add", "Ada of the desk", "--role", "viewer"]) == 0
+    key = capsys.readouterr().out.strip()
+    (ada,) = [m for m in api.ledger.members.all() if m.name == "Ada of the desk"]
+    assert run(["members", "role", ada.member_id, "producer"]) == 0
+    assert "Ada of the desk is producer" in capsys.readouterr().out
+    assert run(["members"]) == 0
+    assert ada.member_id in capsys.readouterr().out
+    assert run(["members", "revoke", ada.member_id]) == 0
+    monkeypatch.setenv("FILMFORGE_API_KEY", key)
+    assert run(["films"]) == 1

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import opentimelineio as otio
@@ -15,6 +16,8 @@ from filmforge.embedded import Servers
 from filmforge.gateway import rhythm
 from filmforge.interchange.media_names import digest_prefix
 from filmforge.interchange.recut import WHITE
+from filmforge.ledger.comments import Comment
+from filmforge.marks import Remark
 from tests.fake_process import FakeServer, fake_server
 from tests.gateway.editing import FPS, OUTPUT, QUALITY, Editor, picture, reviewed
 from tests.gateway.test_whole import gateway
@@ -157,6 +160,38 @@ async def test_an_edited_timeline_is_made_to_the_frame_and_its_notes_are_kept(
     assert marker.marked_range.start_time.value == 4
     actions = [entry.action for entry in editor.world.ledger.gates.trail(editor.film_id)]
     assert actions[-3:] == ["note", "recut", "recut.cleared"]
+
+
+async def test_comments_go_out_in_every_format_and_come_back_to_the_film_that_has_them(
+    editor: Editor,
+) -> None:
+    """On a frame, on a clip at a time that is shown and at one that is not, and a reply."""
+    ledger, film_id = editor.world.ledger, editor.film_id
+    shot = editor.world.shot(film_id, "s003")
+    box = {"kind": "rectangle", "x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}
+
+    def say(digest: str | None, text: str, **more: Any) -> Comment:
+        remark = Remark.model_validate({"digest": digest, "text": text, **more})
+        return ledger.comments.add(film_id, "s003", remark, "Kim (link Acme)", "share x")
+
+    first = say(shot.image_digest, "Less light:\n<here> & there", marks=[box])
+    say(shot.image_digest, "Yes.", parent_id=first.comment_id)
+    say(shot.video_digest, "She blinks.", at_ms=640)
+    say(shot.video_digest, "Too late.", at_ms=90_000)
+    (clip,) = [c for c in picture(await editor.timeline()).find_clips() if c.name == "s003"]
+    assert [each.name for each in clip.markers] == ["Comment", "Reply", "Comment", "Comment"]
+    told = clip.markers[0].metadata["filmforge"]
+    assert (told["who"], told["resolved"], told["place"]) == (
+        "Kim (link Acme)",
+        False,
+        "upper left",
+    )
+    exports = [await editor.export(format_) for format_ in FORMATS]
+    ledger.comments.resolve(film_id, "s003", first.comment_id, "ada")
+    for exported in exports:
+        again = await editor.recut(exported, dry_run=True)
+        assert again.status_code == 200, again.text
+        assert again.json()["notes"] == 0
 
 
 async def test_a_note_on_plain_white_is_a_note_on_the_film(editor: Editor) -> None:

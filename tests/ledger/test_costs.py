@@ -91,6 +91,7 @@ def test_costs_are_told_by_every_grouping(ledger: Ledger) -> None:
         "model": ["fake:image-1"],
         "kind": ["image"],
         "month": ["2026-11"],
+        "day": ["2026-11-02"],
     }
     assert all(sum(line.spent for line in lines) == 3 for lines in report.by.values())
 

@@ -1,15 +1,16 @@
 """Gates: one frame, one decision, and every command done once."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
-from filmforge.domain import Execution, Review
+from filmforge.domain import Asset, Execution, Review, Tags
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.gates import Gate
-from tests.ledger.conftest import add_film, at_once, digest
+from tests.ledger.conftest import add_film, at_once, claim, digest, job, request
 
 FRAME, NEWER = digest("frame"), digest("newer")
 
@@ -25,6 +26,20 @@ def _open(ledger: Ledger, frame: str = FRAME) -> Gate:
 
 def _decide(ledger: Ledger, state: str, frame: str = FRAME, who: str = "ada") -> bool:
     return ledger.gates.decide("attic", "s0", frame, state, who, "a note", "link")
+
+
+def _choose(ledger: Ledger, frame: str, instead_of: str, who: str = "kim") -> bool:
+    return ledger.gates.choose("attic", "s0", frame, instead_of, who, "this one", "member 7")
+
+
+def _take(ledger: Ledger, frame: str) -> None:
+    """A frame that was made for the shot."""
+    made, key = request(frame), claim()
+    ledger.journal.reserve(made, Decimal(0), key)
+    ledger.journal.begin_submitting(made.key)
+    ledger.journal.accept(made.key, job(frame), "submit")
+    asset = Asset(digest=frame, media_type="image/png", size=1)
+    ledger.takes.link("attic", "s0", ledger.journal.succeed(made.key, asset, Tags(), None), None)
 
 
 def _event_types(ledger: Ledger) -> list[str]:
@@ -53,8 +68,92 @@ def test_a_decision_closes_the_gate_and_is_written_into_the_trail(ledger: Ledger
     assert closed.decided_at is not None
     (entry,) = ledger.gates.trail("attic")
     assert (entry.who, entry.action, entry.shot_id) == ("ada", "frame.rejected", "s0")
-    assert entry.detail == {"digest": FRAME, "note": "a note"}
+    assert entry.detail == {
+        "digest": FRAME,
+        "take": None,
+        "note": "a note",
+        "link": "link",
+        "principal": None,
+    }
     assert _event_types(ledger) == ["frame.waiting", "frame.rejected"]
+
+
+def test_the_trail_says_which_take_was_judged_by_whom_and_what_was_asked_for(
+    ledger: Ledger,
+) -> None:
+    _take(ledger, FRAME)
+    _take(ledger, NEWER)
+    _open(ledger, NEWER)
+    by = ("ada", "warmer", "", "share s1")
+    assert ledger.gates.decide("attic", "s0", NEWER, "rejected", *by, asked_for=3)
+    (entry,) = ledger.gates.trail("attic")
+    assert entry.detail == {
+        "digest": NEWER,
+        "take": 2,
+        "note": "warmer",
+        "link": None,
+        "principal": "share s1",
+        "takes": 3,
+    }
+
+
+def test_the_trail_keeps_a_rejection_when_the_same_frame_is_judged_again(ledger: Ledger) -> None:
+    _open(ledger)
+    _decide(ledger, "rejected")
+    (before,) = ledger.gates.trail("attic")
+    _open(ledger)
+    _decide(ledger, "approved", who="kim")
+    assert ledger.gates.trail("attic")[0] == before
+    assert before.detail["link"] == "link"
+
+
+def test_a_chosen_frame_counts_as_approved_and_the_one_that_waited_as_replaced(
+    ledger: Ledger,
+) -> None:
+    _open(ledger)
+    _decide(ledger, "rejected")
+    waiting = _open(ledger, NEWER)
+    assert _choose(ledger, FRAME, NEWER)
+    assert ledger.gates.read(waiting.gate_id).state == "replaced"
+    assert ledger.gates.approvers("attic") == {("s0", FRAME): "kim"}
+    assert _open(ledger).state == "approved"
+    entry = ledger.gates.trail("attic")[-1]
+    assert (entry.who, entry.action) == ("kim", "frame.chosen")
+    assert (entry.detail["digest"], entry.detail["instead_of"]) == (FRAME, NEWER)
+    assert _event_types(ledger)[-1] == "frame.approved"
+
+
+def test_a_frame_is_chosen_only_while_the_other_one_waits(ledger: Ledger) -> None:
+    _open(ledger)
+    assert _decide(ledger, "approved")
+    assert not _choose(ledger, NEWER, FRAME)
+    assert ledger.gates.latest("attic", "s0", NEWER) is None
+    assert len(ledger.gates.trail("attic")) == 1
+
+
+def test_choosing_a_frame_that_was_approved_before_leaves_whose_approval_it_was(
+    ledger: Ledger,
+) -> None:
+    _open(ledger)
+    _decide(ledger, "approved")
+    _open(ledger, NEWER)
+    assert _choose(ledger, FRAME, NEWER)
+    assert ledger.gates.approvers("attic") == {("s0", FRAME): "ada"}
+
+
+def test_of_ten_people_who_choose_and_approve_exactly_one_decides(ledger: Ledger) -> None:
+    _open(ledger)
+    _decide(ledger, "rejected")
+    _open(ledger, NEWER)
+
+    def decide(number: int) -> bool:
+        if number % 2:
+            return _choose(ledger, FRAME, NEWER, who=f"person {number}")
+        return _decide(ledger, "approved", NEWER, who=f"person {number}")
+
+    assert sum(at_once(10, decide)) == 1
+    assert len(ledger.gates.approved("attic")) == 1
+    assert len(ledger.gates.trail("attic")) == 2
 
 
 def test_a_second_decision_is_too_late(ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from filmforge.domain import Kind, Tags, Take
+from filmforge.domain import Direction, Kind, Tags, Take
 from filmforge.errors import NotFound
 from filmforge.ledger import Ledger
 from filmforge.ledger.posting import Posting
@@ -96,3 +96,17 @@ def test_a_replacement_must_be_a_known_asset(ledger: Ledger) -> None:
     with pytest.raises(NotFound, match=digest("nothing")):
         ledger.takes.replace("attic", "s0", Kind.IMAGE, digest("nothing"), "ada")
     assert ledger.shots.read("attic", "s0").image_digest is None
+
+
+def test_a_take_asked_for_with_others_is_kept_unused_and_fewer_are_still_to_be_made(
+    ledger: Ledger,
+) -> None:
+    first = _link(ledger, _made(ledger))
+    ledger.shots.direct("attic", "s0", Direction(retakes=3, takes=3))
+    for before_last in (2, 2, 1):
+        made = _made(ledger, f"take {before_last}")
+        ledger.takes.link("attic", "s0", made, None, before_last)
+        shot = ledger.shots.read("attic", "s0")
+        assert (shot.image_digest, shot.direction.takes) == (first.digest, before_last)
+    assert [take.take for take in ledger.takes.of_shot("attic", "s0")] == [1, 2, 3]
+    assert ledger.shots.plan("attic", (0,))[0].takes == 1

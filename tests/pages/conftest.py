@@ -24,6 +24,7 @@ def house(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         public_url=f"http://127.0.0.1:{free_port()}",
         api_keys=SecretStr(KEY),
         work_dir=tmp_path / "work",
+        fake_url="http://127.0.0.1:9",  # its prices are known, and nobody answers there
         s3_store=AssetStore(chosen.s3_bucket, chosen.s3_endpoint),
     )
     made = House(studio.gateway, studio.desk)

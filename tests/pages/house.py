@@ -79,6 +79,7 @@ class House(Studio):
         kind: Kind = Kind.IMAGE,
         note: str | None = None,
         price: str = "0.003",
+        duration_s: float | None = None,
     ) -> None:
         """A stored file as a take that was paid for and is in use."""
         request = GenerationRequest(
@@ -90,7 +91,7 @@ class House(Studio):
         journal.accept(request.key, {"id": "job-1", "urls": {}}, "submit")
         size = await self.store.size(digest)
         media_type = {Kind.IMAGE: "image/png", Kind.VIDEO: "video/mp4"}.get(kind, "audio/wav")
-        asset = Asset(digest=digest, media_type=media_type, size=size)
+        asset = Asset(digest=digest, media_type=media_type, size=size, duration_s=duration_s)
         posting = journal.succeed(request.key, asset, Tags(), cost)
         self.ledger.takes.link(film_id, shot_id, posting, note)
 

@@ -21,6 +21,7 @@ from filmforge.contracts import (
     SWEEP_WORKFLOW,
     Cancel,
     Decide,
+    DecideMany,
     Retry,
     SetBudget,
     film_workflow_id,
@@ -61,6 +62,36 @@ async def direct_a_film(world: World) -> str:
         await judge(world, film_id, shot_id, "approve")
     await world.finish(film_id)
     return film_id
+
+
+async def decide_together(world: World) -> str:
+    """A film whose frames are decided together, with several takes for one and a choice."""
+    given = {"approval": {"frames": "required"}, "stop_after": "clips"}
+    film_id = await world.submit(film_document(shots=3, **given))
+    await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == 3)
+    first, *others = (world.shot(film_id, f"s{n:03d}").image_digest for n in range(3))
+    wishes: list[dict[str, Any]] = [
+        {"shot_id": "s000", "digest": first, "verdict": "reject", "takes": 3},
+        *(
+            {"shot_id": f"s{n:03d}", "digest": digest, "verdict": "approve"}
+            for n, digest in enumerate(others, 1)
+        ),
+    ]
+    await hand_in(world, film_id, wishes)
+    await world.until(lambda: len(world.ledger.gates.waiting(film_id)) == 1)
+    await world.until_waiting(film_id, "s000")
+    waiting = world.shot(film_id, "s000").image_digest
+    choice = {"shot_id": "s000", "digest": first, "verdict": "choose", "instead_of": waiting}
+    await hand_in(world, film_id, [choice])
+    await world.finish(film_id)
+    return film_id
+
+
+async def hand_in(world: World, film_id: str, wishes: list[dict[str, Any]]) -> None:
+    """Decide together; every decision is taken."""
+    many = {"decisions": [{**wish, "who": "recorder"} for wish in wishes]}
+    answers = await world.engine.decide_many(film_id, DecideMany.model_validate(many))
+    assert all(answer.outcome == "accepted" for answer in answers), answers
 
 
 async def cancel_a_film(world: World) -> str:
@@ -111,6 +142,7 @@ async def record(world: World) -> None:
     """Play everything that is to be recorded, and keep it."""
     film.FULL_HISTORY_EVENTS = FULL_FOR_THE_RECORD
     told = await direct_a_film(world)
+    together = await decide_together(world)
     cancelled = await cancel_a_film(world)
     reference = world.shot(told, "s000").video_digest
     assert reference
@@ -121,6 +153,8 @@ async def record(world: World) -> None:
     await keep(world.client, shot_workflow_id(told, "s000"), "shot-rejected")
     await keep(world.client, shot_workflow_id(told, "s001"), "shot-refused")
     await keep(world.client, shot_workflow_id(told, "s003"), "shot-spoken")
+    await keep(world.client, film_workflow_id(together), "film-together")
+    await keep(world.client, shot_workflow_id(together, "s000"), "shot-several")
     await keep(world.client, film_workflow_id(cancelled), "film-cancelled")
     await keep(world.client, shot_workflow_id(cancelled, "s000"), "shot-cancelled")
     await keep(world.client, "swept", "sweep")

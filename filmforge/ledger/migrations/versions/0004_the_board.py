@@ -35,10 +35,13 @@ def upgrade() -> None:
         sa.Column("events", sa.JSON(), nullable=False),
         sa.Column("film_id", sa.String(length=64), nullable=True),
         sa.Column("batch_s", sa.Integer(), nullable=False),
+        sa.Column("signed_link", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.String(length=200), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("revoked_at", MOMENT, nullable=True),
         sa.Column("after_event", sa.BigInteger(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("problem_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(["film_id"], ["films.film_id"], name="fk_channels_film_id"),
         sa.PrimaryKeyConstraint("channel_id", name="pk_channels"),
     )
@@ -121,7 +124,9 @@ def upgrade() -> None:
         "notices",
         sa.Column("channel_id", sa.String(length=32), nullable=False),
         sa.Column("event_id", ROW, nullable=False),
+        sa.Column("film_id", sa.String(length=64), nullable=False),
         sa.Column("due_at", MOMENT, nullable=True),
+        sa.Column("leased_until", MOMENT, nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("sent_at", MOMENT, nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
@@ -129,6 +134,7 @@ def upgrade() -> None:
             ["channel_id"], ["channels.channel_id"], name="fk_notices_channel_id"
         ),
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name="fk_notices_event_id"),
+        sa.ForeignKeyConstraint(["film_id"], ["films.film_id"], name="fk_notices_film_id"),
         sa.PrimaryKeyConstraint("channel_id", "event_id", name="pk_notices"),
     )
     op.create_index("ix_notices_due_at", "notices", ["due_at"], unique=False)
