@@ -6,25 +6,27 @@ from collections.abc import Sequence
 from temporalio import activity
 
 from activities.boundary import film_errors
-from filmforge.contracts import (
+from filmforge.commands import (
     Accept,
     Choose,
     Command,
     Decide,
     Decided,
+    Recorded,
+    Replace,
+    Resolve,
+    Retry,
+    Seen,
+)
+from filmforge.contracts import (
     FilmNews,
     FilmOrder,
     FilmPlan,
     GateOrder,
     GateState,
     Page,
-    Recorded,
     RemakeOrder,
     Reminder,
-    Replace,
-    Resolve,
-    Retry,
-    Seen,
     ShotNews,
     ShotOutcome,
     ShotPlan,

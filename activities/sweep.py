@@ -11,7 +11,7 @@ from activities.commission import Commissions
 from activities.generate import Generate
 from activities.presence import heartbeats
 from activities.send import Send
-from filmforge.contracts import Cancel, Retry, SetBudget
+from filmforge.commands import Cancel, Retry, SetBudget
 from filmforge.domain import Execution
 from filmforge.engine import Engine
 from filmforge.errors import Conflict, FilmError

@@ -20,26 +20,28 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from filmforge.brief import Brief
-from filmforge.contracts import (
-    FILM_WORKFLOW,
-    ORCHESTRATION_QUEUE,
-    RHYTHM_WORKFLOW,
-    TASK_TIMEOUT_S,
+from filmforge.commands import (
     Accept,
     Answer,
     Answers,
     Cancel,
     Decide,
     DecideMany,
-    FilmOrder,
-    Progress,
     Replace,
     Resolve,
     Retry,
-    RhythmOrder,
     SetBudget,
     Skip,
     TryAgain,
+)
+from filmforge.contracts import (
+    FILM_WORKFLOW,
+    ORCHESTRATION_QUEUE,
+    RHYTHM_WORKFLOW,
+    TASK_TIMEOUT_S,
+    FilmOrder,
+    Progress,
+    RhythmOrder,
     film_workflow_id,
     rhythm_workflow_id,
 )

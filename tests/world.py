@@ -17,7 +17,8 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from filmforge.brief import Brief, Film, read_film
-from filmforge.contracts import Answer, Progress, film_workflow_id
+from filmforge.commands import Answer
+from filmforge.contracts import Progress, film_workflow_id
 from filmforge.domain import Execution, Stage
 from filmforge.embedded import Servers
 from filmforge.engine import Engine, FilmCommand, connect

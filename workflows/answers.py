@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from filmforge.contracts import Answer
+    from filmforge.commands import Answer
     from workflows.failure import code_of, words_of
 
 ACCEPTED = Answer(outcome="accepted", message="Recorded.")

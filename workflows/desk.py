@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from filmforge.contracts import (
+    from filmforge.commands import (
         Accept,
         Answer,
         Answers,
@@ -17,20 +17,15 @@ with workflow.unsafe.imports_passed_through():
         Command,
         Decide,
         DecideMany,
-        FilmOrder,
-        FilmPlan,
-        Progress,
         Recorded,
-        Reminder,
         Replace,
         Resolve,
         Retry,
         SetBudget,
-        ShotPlan,
         Skip,
         TryAgain,
-        Waiting,
     )
+    from filmforge.contracts import FilmOrder, FilmPlan, Progress, Reminder, ShotPlan, Waiting
     from filmforge.domain import Execution
     from workflows.answers import ACCEPTED, BEING_MADE, NOT_WAITING, RECORDED, REPLACED, refusal
     from workflows.policies import BOOKS

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from filmforge.addresses import download
-from filmforge.contracts import Accept, Replace, Seen, Skip
+from filmforge.commands import Accept, Replace, Seen, Skip
 from filmforge.domain import Kind, Providers
 from filmforge.errors import BadInput, Conflict, FilmError
 from filmforge.fields import Digest, Frozen, Identifier

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from filmforge.contracts import SetBudget
+from filmforge.commands import SetBudget
 from filmforge.errors import BadInput, FilmError, NotFound
 from filmforge.fields import Frozen
 from filmforge.gateway.auth import Administrator, caller

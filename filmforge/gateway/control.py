@@ -6,7 +6,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from filmforge.contracts import Accept, Cancel, SetBudget, TryAgain
+from filmforge.commands import Accept, Cancel, SetBudget, TryAgain
 from filmforge.domain import Execution, Stage
 from filmforge.errors import Conflict, ServiceUnavailable
 from filmforge.fields import Frozen

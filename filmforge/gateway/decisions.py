@@ -8,14 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field
 
-from filmforge.contracts import (
-    MOST_DECISIONS,
-    MOST_TAKES,
-    Answer,
-    Choose,
-    Decide,
-    DecideMany,
-)
+from filmforge.commands import MOST_DECISIONS, MOST_TAKES, Answer, Choose, Decide, DecideMany
 from filmforge.direction import rejected
 from filmforge.domain import Kind
 from filmforge.errors import BadInput, FilmError, NotFound

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Depends, Request, Response
 
 from filmforge.brief import Brief, Film
-from filmforge.contracts import MOST_TAKES
+from filmforge.commands import MOST_TAKES
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.direction import directed, earlier
 from filmforge.domain import Direction, Kind, Review, Shot, Stage

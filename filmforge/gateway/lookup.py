@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from filmforge.contracts import Answer
+from filmforge.commands import Answer
 from filmforge.errors import Conflict, NotFound
 from filmforge.gateway.state import gateway_of
 from filmforge.gateway.wording import clip

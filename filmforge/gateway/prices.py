@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from filmforge.brief import Brief
-from filmforge.contracts import MOST_DECISIONS
+from filmforge.commands import MOST_DECISIONS
 from filmforge.direction import chosen, rejected
 from filmforge.domain import Direction, Kind, Shot
 from filmforge.errors import BadInput

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 
-from filmforge.contracts import Answer, Decide
+from filmforge.commands import Answer, Decide
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
 from filmforge.fields import Frozen, Note
 from filmforge.gateway import standing

@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import JsonValue
 
-from filmforge.contracts import Accept, Replace, Resolve, Retry, Seen, Skip
+from filmforge.commands import Accept, Replace, Resolve, Retry, Seen, Skip
 from filmforge.direction import makes_of
 from filmforge.domain import Providers
 from filmforge.errors import Conflict, CreateAmbiguous

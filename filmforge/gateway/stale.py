@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from filmforge.contracts import Seen
+from filmforge.commands import Seen
 from filmforge.direction import directed
 from filmforge.domain import Kind, Shot, Stage, Take
 from filmforge.errors import BadInput

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import StringConstraints
 
 from filmforge.addresses import download
-from filmforge.contracts import Replace
+from filmforge.commands import Replace
 from filmforge.cues import SoundShot
 from filmforge.direction import directed, tags_of
 from filmforge.domain import Asset, GenerationRequest, Kind

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from filmforge.contracts import Seen
+from filmforge.commands import Seen
 from filmforge.ledger import caps
 from filmforge.ledger.assets import Assets
 from filmforge.ledger.board import Board

@@ -18,7 +18,8 @@ from filmforge.brief import MAX_SHOTS
 from filmforge.domain import Execution, Review
 from filmforge.fields import Identifier, plain_text
 from filmforge.ledger.database import Database
-from filmforge.ledger.tables import charges, comments, gates, shots, takes
+from filmforge.ledger.people_tables import comments
+from filmforge.ledger.tables import charges, gates, shots, takes
 from filmforge.money import from_micros
 
 ATTENTION = (Execution.NEEDS_ATTENTION, Execution.FAILED)

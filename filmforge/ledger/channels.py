@@ -26,7 +26,8 @@ from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.films import CHANGED
 from filmforge.ledger.gates import record_audit
-from filmforge.ledger.tables import channels, events, notices
+from filmforge.ledger.people_tables import channels, notices
+from filmforge.ledger.tables import events
 
 # A film that cannot go on has no event of its own: it is a change with a message.
 BLOCKED = "film.needs_attention"

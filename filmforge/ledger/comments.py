@@ -14,7 +14,8 @@ from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.gates import record_audit
-from filmforge.ledger.tables import comments, shots, takes
+from filmforge.ledger.people_tables import comments
+from filmforge.ledger.tables import shots, takes
 from filmforge.marks import Marks, Remark
 
 MOST_OF_SHOT = 500

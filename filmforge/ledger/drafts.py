@@ -10,7 +10,7 @@ from filmforge.domain import Providers
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.gates import record_audit
-from filmforge.ledger.tables import drafts
+from filmforge.ledger.people_tables import drafts
 
 
 class EditDraft(Frozen):

@@ -10,7 +10,7 @@ from sqlalchemy import Row, insert, select, update
 from filmforge.errors import BadInput, NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
-from filmforge.ledger.tables import member_changes, members
+from filmforge.ledger.people_tables import member_changes, members
 from filmforge.rights import Role
 
 

@@ -10,7 +10,8 @@ from filmforge.fields import Frozen
 from filmforge.ledger.channels import Channel, channel_of
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.events import GIVE_UP_AFTER, Event, event_of
-from filmforge.ledger.tables import channels, events, notices
+from filmforge.ledger.people_tables import channels, notices
+from filmforge.ledger.tables import events
 
 # More of one film's events than this are told in another message.
 MOST_IN_A_BATCH = 500

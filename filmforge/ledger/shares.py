@@ -11,7 +11,7 @@ from filmforge.errors import NotFound
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
 from filmforge.ledger.gates import record_audit
-from filmforge.ledger.tables import shares
+from filmforge.ledger.people_tables import shares
 from filmforge.rights import Given
 
 # So many wrong passphrases one after another close the link for a while.

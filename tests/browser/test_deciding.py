@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Position
 
-from filmforge.contracts import Choose, Decide
+from filmforge.commands import Choose, Decide
 from filmforge.domain import Kind
 from filmforge.gateway import film_page
 from filmforge.rights import Role

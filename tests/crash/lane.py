@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from filmforge.contracts import Resolve, Skip
+from filmforge.commands import Resolve, Skip
 from filmforge.domain import Execution
 from filmforge.engine import connect
 from filmforge.ledger.migrate import migrate

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from filmforge.contracts import Decide, DecideMany
+from filmforge.commands import Decide, DecideMany
 from tests.crash.studio import Studio, open_studio
 from tests.fake_process import FakeServer
 from tests.world import film_document

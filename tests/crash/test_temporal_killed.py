@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from filmforge.contracts import Decide
+from filmforge.commands import Decide
 from filmforge.embedded import Servers
 from filmforge.ledger import open_ledger
 from filmforge.store import AssetStore

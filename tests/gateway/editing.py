@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import opentimelineio as otio
 
-from filmforge.contracts import Decide
+from filmforge.commands import Decide
 from filmforge.domain import Execution
 from filmforge.ledger.films import FilmRecord
 from filmforge.media.ffmpeg import run_ffmpeg

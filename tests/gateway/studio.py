@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.books import Books
 from filmforge.brief import read_film
-from filmforge.contracts import (
+from filmforge.commands import (
     Accept,
     Answer,
     Cancel,

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from filmforge.contracts import Answer, DecideMany
+from filmforge.commands import Answer, DecideMany
 from filmforge.direction import chosen, rejected, request_for
 from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Review, Tags
 from filmforge.errors import Conflict, ServiceUnavailable

@@ -29,7 +29,7 @@ from filmforge.gateway.tokens import read_board
 from filmforge.ledger.channels import BLOCKED, TOPICS, Channel, ChannelKind
 from filmforge.ledger.database import now
 from filmforge.ledger.events import record_event
-from filmforge.ledger.tables import channels, notices
+from filmforge.ledger.people_tables import channels, notices
 from tests.gateway.receivers import DISCORD_PATH, PASSWORD, SLACK_PATH, USER, Chat, MailServer
 from tests.gateway.studio import Studio, open_studio
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from filmforge.contracts import Answer
+from filmforge.commands import Answer
 from filmforge.domain import Execution, Review
 from filmforge.errors import Conflict, ServiceUnavailable
 from filmforge.gateway import review

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from filmforge.contracts import Cancel, film_workflow_id
+from filmforge.commands import Cancel
+from filmforge.contracts import film_workflow_id
 from filmforge.domain import Execution, Kind
 from filmforge.engine import Engine, connect
 from filmforge.gateway import review

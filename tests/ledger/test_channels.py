@@ -14,7 +14,8 @@ from filmforge.ledger.channels import BLOCKED, TOPICS, Channel, ChannelKind
 from filmforge.ledger.database import now
 from filmforge.ledger.events import GIVE_UP_AFTER, record_event
 from filmforge.ledger.notices import Batch
-from filmforge.ledger.tables import channels, events, notices
+from filmforge.ledger.people_tables import channels, notices
+from filmforge.ledger.tables import events
 from tests.ledger.conftest import add_film, at_once
 
 SECRET_ADDRESS = "https://hooks.example/services/T0/B0/opensesame"

@@ -16,10 +16,11 @@ from sqlalchemy.exc import IntegrityError, InternalError
 
 from filmforge.errors import BadInput, NotFound
 from filmforge.ledger import Ledger, open_ledger
+from filmforge.ledger.columns import metadata
 from filmforge.ledger.database import Database
 from filmforge.ledger.events import record_event
 from filmforge.ledger.migrate import alembic_config, migrate
-from filmforge.ledger.tables import films, metadata
+from filmforge.ledger.tables import films
 from tests.ledger.conftest import add_film, at_once
 from tests.postgres import PostgresServer
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from filmforge.ledger.channels import TOPICS, ChannelKind
 from filmforge.ledger.events import record_event
-from filmforge.ledger.tables import channels
+from filmforge.ledger.people_tables import channels
 from filmforge.rights import Given, Role
 from tests.gateway.receivers import SLACK_PATH, Chat, MailServer
 from tests.pages.house import KEY, House, come_in, field, sign_in

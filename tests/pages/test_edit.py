@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from activities.books import Books
-from filmforge.contracts import Answer, Command, Retry
+from filmforge.commands import Answer, Command, Retry
 from filmforge.domain import Execution, Kind
 from filmforge.errors import Conflict
 from filmforge.gateway.quotes import quote

@@ -16,14 +16,10 @@ from typing import Any
 import structlog
 from temporalio.client import Client, WorkflowHistory
 
+from filmforge.commands import Cancel, Decide, DecideMany, Retry, SetBudget
 from filmforge.contracts import (
     ORCHESTRATION_QUEUE,
     SWEEP_WORKFLOW,
-    Cancel,
-    Decide,
-    DecideMany,
-    Retry,
-    SetBudget,
     film_workflow_id,
     rhythm_workflow_id,
     shot_workflow_id,

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from activities import finish
 from activities.download import asset_of
-from filmforge.contracts import Replace, Resolve, Retry, Skip
+from filmforge.commands import Replace, Resolve, Retry, Skip
 from filmforge.domain import Execution, GenerationRequest, Kind, Providers, Review, Tags
 from filmforge.errors import BadMedia, Conflict, CreateAmbiguous
 from filmforge.media.probe import verify

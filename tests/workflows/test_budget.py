@@ -3,7 +3,8 @@
 import asyncio
 from decimal import Decimal
 
-from filmforge.contracts import Retry, SetBudget, film_workflow_id
+from filmforge.commands import Retry, SetBudget
+from filmforge.contracts import film_workflow_id
 from filmforge.domain import Execution
 from tests.world import World, film_document
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from filmforge.contracts import Cancel
+from filmforge.commands import Cancel
 from filmforge.domain import Execution
 from filmforge.ledger.tables import journal
 from tests.world import World, film_document, own_size

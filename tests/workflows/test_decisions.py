@@ -4,15 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from filmforge.contracts import (
-    Answer,
-    Choose,
-    Decide,
-    DecideMany,
-    Retry,
-    SetBudget,
-    film_workflow_id,
-)
+from filmforge.commands import Answer, Choose, Decide, DecideMany, Retry, SetBudget
+from filmforge.contracts import film_workflow_id
 from filmforge.direction import earlier, request_for
 from filmforge.direction import rejected as rejection
 from filmforge.domain import Execution, Kind, Review, Take

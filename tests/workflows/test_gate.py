@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Literal
 
-from filmforge.contracts import Answer, Decide, Retry, Skip
+from filmforge.commands import Answer, Decide, Retry, Skip
 from filmforge.domain import Execution, Kind, Review
 from filmforge.ledger.shots import ShotRecord
 from tests.world import World, film_document

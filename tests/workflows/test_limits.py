@@ -8,10 +8,10 @@ from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
+from filmforge.commands import Decide
 from filmforge.contracts import (
     FILM_WORKFLOW,
     SHOT_WORKFLOW,
-    Decide,
     FilmOrder,
     Progress,
     ShotOrder,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from filmforge.contracts import Accept, Replace, Retry, SetBudget
+from filmforge.commands import Accept, Replace, Retry, SetBudget
 from filmforge.domain import Execution, Kind, Stage, Take
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.quality import Check, Checked, Finding, Outcome

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 import activities.telling
-from filmforge.contracts import Cancel, TryAgain
+from filmforge.commands import Cancel, TryAgain
 from filmforge.cut.room import CuttingRoom
 from filmforge.domain import Execution, Kind, Stage
 from filmforge.embedded import Servers

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from filmforge.contracts import Cancel
+from filmforge.commands import Cancel
 from filmforge.domain import Execution, Kind, Review, Stage
 from tests.world import World, film_document
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from filmforge.contracts import Retry, Seen, SetBudget
+from filmforge.commands import Retry, Seen, SetBudget
 from filmforge.domain import Execution
 from filmforge.errors import Conflict
 from tests.workflows.test_attention import fail

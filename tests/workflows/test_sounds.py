@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from filmforge.contracts import Cancel, Replace, Resolve, Retry, SetBudget, Skip
+from filmforge.commands import Cancel, Replace, Resolve, Retry, SetBudget, Skip
 from filmforge.cut.handover import must_be_made
 from filmforge.domain import Execution, Kind, Review, Stage
 from filmforge.embedded import Servers

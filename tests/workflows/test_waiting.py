@@ -13,7 +13,7 @@ import pytest_asyncio
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from filmforge.contracts import Decide
+from filmforge.commands import Decide
 from filmforge.domain import Execution, Review
 from filmforge.embedded import Servers
 from filmforge.ledger.migrate import migrate

@@ -5,8 +5,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, event
 
+from filmforge.ledger.columns import metadata
 from filmforge.ledger.database import Database
-from filmforge.ledger.tables import metadata
 
 
 def run() -> None:
