@@ -1,6 +1,7 @@
 """Who calls: a known key, or a fresh signature over the body; everybody else is told why not."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,44 +10,6 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.gateway.api import KEY, SIGNING_KEY, Api, film
-
-EVERY_ROUTE = [
-    ("POST", "/v1/films"),
-    ("GET", "/v1/films"),
-    ("GET", "/v1/films/a"),
-    ("GET", "/v1/films/a/events"),
-    ("GET", "/v1/films/a/audit"),
-    ("GET", "/v1/films/a/costs"),
-    ("POST", "/v1/films/a/estimate"),
-    ("POST", "/v1/estimates"),
-    ("POST", "/v1/films/a/budget"),
-    ("POST", "/v1/films/a/cancel"),
-    ("POST", "/v1/films/a/resume"),
-    ("POST", "/v1/films/a/shots/b/retry"),
-    ("POST", "/v1/films/a/shots/b/skip"),
-    ("POST", "/v1/films/a/shots/b/replace"),
-    ("POST", "/v1/films/a/shots/b/resolve"),
-    ("POST", "/v1/films/a/shots/b/accept"),
-    ("POST", "/v1/films/a/accept"),
-    ("POST", "/v1/films/a/decisions"),
-    ("GET", "/v1/films/a/outputs"),
-    ("GET", "/v1/films/a/outputs/film"),
-    ("GET", "/v1/films/a/timeline"),
-    ("GET", "/v1/films/a/timeline/media"),
-    ("POST", "/v1/films/a/recut"),
-    ("DELETE", "/v1/films/a/recut"),
-    ("POST", "/v1/films/a/rhythm"),
-    ("POST", "/v1/assets"),
-    ("GET", "/v1/assets"),
-    ("GET", "/v1/assets/facets"),
-    ("GET", f"/v1/assets/{'0' * 64}"),
-    ("GET", "/v1/costs"),
-    ("GET", "/v1/caps"),
-    ("GET", "/v1/caps/month"),
-    ("PUT", "/v1/caps/month"),
-    ("DELETE", "/v1/caps/month"),
-    ("GET", "/v1/reconciliations"),
-]
 
 
 def signed(
@@ -70,20 +33,15 @@ def refused(answer: httpx.Response) -> str:
     return str(answer.json()["detail"])
 
 
-@pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-def test_every_route_wants_to_know_who_calls(api: Api, method: str, path: str) -> None:
-    assert "Authorization" in refused(api.stranger.request(method, path))
-
-
-def test_the_table_of_routes_is_complete(api: Api) -> None:
+def test_every_route_wants_to_know_who_calls(api: Api) -> None:
     described = api.stranger.get("/openapi.json").json()["paths"]
-    ours = {
-        (method.upper(), path)
-        for path, calls in described.items()
-        for method in calls
-        if path.startswith("/v1/") and not path.startswith("/v1/callbacks")
-    }
-    assert len(ours) == len(EVERY_ROUTE)
+    ours = [path for path in described if path.startswith("/v1/") and "callbacks" not in path]
+    assert "/v1/films/{film_id}" in ours
+    for path in ours:
+        address = re.sub(r"{\w+}", "a", path.replace("{digest}", "0" * 64))
+        for method in described[path]:
+            answer = api.stranger.request(method.upper(), address)
+            assert "Authorization" in refused(answer), (method, path)
 
 
 @pytest.mark.parametrize("header", [f"Bearer {KEY}x", "Bearer", f"Basic {KEY}", KEY, "Bearer käse"])
