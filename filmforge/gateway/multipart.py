@@ -29,6 +29,12 @@ class _Parts:
     _header: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
 
+    @property
+    def beside_the_file(self) -> int:
+        """The bytes that are kept in memory until the form is read."""
+        kept = (self._header, self._value, *self.fields, *self.fields.values())
+        return sum(map(len, kept))
+
     def header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
 
@@ -60,7 +66,7 @@ async def receive_form(request: Request, path: Path, limit: int) -> Mapping[str,
     try:
         async for piece in pieces(request, limit + _MOST_FIELD_BYTES):
             parser.write(piece)
-            if sum(map(len, parts.fields.values())) > _MOST_FIELD_BYTES:
+            if parts.beside_the_file > _MOST_FIELD_BYTES:
                 raise _unreadable()
             if len(parts.held) >= _WRITE_BYTES:
                 await asyncio.to_thread(file.write, bytes(parts.held))

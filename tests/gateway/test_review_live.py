@@ -5,15 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from filmforge.commands import Cancel
 from filmforge.contracts import film_workflow_id
 from filmforge.domain import Execution, Kind
 from filmforge.engine import Engine, connect
-from filmforge.gateway import review
+from filmforge.gateway.app import build_app
 from filmforge.gateway.outbox import run_outbox
-from filmforge.gateway.problems import install_problems
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.gates import Gate
@@ -24,17 +22,14 @@ PROGRAM = {"accept": "application/json"}
 
 
 class Door:
-    """The review routes before a running film."""
+    """The gateway before a running film."""
 
     def __init__(self, world: World, engine: Engine | None = None) -> None:
         parts = world.parts
-        app = FastAPI()
-        install_problems(app)
-        app.include_router(review.router)
-        self.gateway = Gateway(
+        app = build_app(
             world.settings, parts.ledger, parts.store, engine or parts.engine, parts.registry
         )
-        app.state.gateway = self.gateway
+        self.gateway: Gateway = app.state.gateway
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://door.test", timeout=60
         )
