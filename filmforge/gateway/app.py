@@ -12,46 +12,26 @@ from fastapi import FastAPI
 from filmforge.engine import Engine
 from filmforge.errors import BadInput
 from filmforge.gateway import (
-    animatic,
     assets,
-    attention_page,
-    board,
-    budget_page,
     callbacks,
     caps,
-    channel_pages,
     channels,
     control,
     costs,
-    costs_pages,
-    decisions,
-    doors,
-    editing,
     estimate,
     films,
     health,
     materials,
-    media,
     members,
-    new_film,
-    notes,
     outputs,
-    prices,
     progress,
     reconcile,
     recut,
-    review,
-    review_media,
     rhythm,
     shares,
-    shares_page,
-    shot_page,
     shots,
-    static_files,
-    team,
     timeline,
     trail,
-    trail_page,
     uploads,
 )
 from filmforge.gateway.access import AccessLog
@@ -60,6 +40,7 @@ from filmforge.gateway.live import Live
 from filmforge.gateway.metrics import Metrics
 from filmforge.gateway.notify import run_notify
 from filmforge.gateway.outbox import run_outbox
+from filmforge.gateway.pages.routes import PAGES
 from filmforge.gateway.problems import install_problems
 from filmforge.gateway.quiet import Quiet
 from filmforge.gateway.replies import describe
@@ -102,16 +83,12 @@ def build_app(
     app.state.looks = asyncio.Semaphore(LOOKS)
     for part in (
         films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
-        progress, review, timeline, recut, rhythm, outputs, callbacks, health, doors, media,
-        static_files, channels, channel_pages,
-        shot_page, shares, shares_page, members, team, trail, trail_page, review_media, notes,
-        animatic,
-        decisions, prices, new_film, editing,
-        attention_page, budget_page, costs_pages,
+        progress, timeline, recut, rhythm, outputs, callbacks, health, channels, shares, members,
+        trail,
     ):  # fmt: skip
         app.include_router(part.router)
-    # Last, for a page such as /films/new is no film.
-    app.include_router(board.router)
+    for pages in PAGES:
+        app.include_router(pages)
     install_problems(app)
     app.add_middleware(Quiet)
     app.add_middleware(AccessLog, metrics=app.state.metrics)

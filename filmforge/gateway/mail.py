@@ -13,7 +13,7 @@ from typing import ClassVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from filmforge.errors import BadInput, FilmError
-from filmforge.gateway.pages import rendered
+from filmforge.gateway.rendering import rendered
 from filmforge.gateway.tidings import Tidings
 from filmforge.ledger.database import now
 from filmforge.settings import Settings

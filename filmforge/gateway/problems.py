@@ -26,7 +26,7 @@ from filmforge.errors import (
     StoreUnavailable,
 )
 from filmforge.fields import Frozen
-from filmforge.gateway.pages import SIGN_IN, page, sent_to_sign_in, wants_html
+from filmforge.gateway.rendering import SIGN_IN, page, sent_to_sign_in, wants_html
 from filmforge.gateway.wording import MAX_ERRORS, FieldError, clip, errors_of
 
 MAX_DETAIL_CHARS = 1_000

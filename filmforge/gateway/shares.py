@@ -11,8 +11,8 @@ from filmforge.errors import NotFound
 from filmforge.fields import Frozen, Label, plain_text
 from filmforge.gateway.auth import Producer, producer
 from filmforge.gateway.bodies import read_model
-from filmforge.gateway.doors import hash_passphrase
 from filmforge.gateway.lookup import KnownFilm
+from filmforge.gateway.passphrases import hash_passphrase
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import sign_share

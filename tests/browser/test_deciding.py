@@ -11,7 +11,7 @@ from playwright.async_api import Page, Position
 
 from filmforge.commands import Choose, Decide
 from filmforge.domain import Kind
-from filmforge.gateway import film_page
+from filmforge.gateway.pages import film_page
 from filmforge.rights import Role
 from tests.browser.axe import serious_findings
 from tests.browser.chromium import IN_CHROMIUM, browsing

@@ -20,10 +20,10 @@ from standardwebhooks.webhooks import Webhook
 from filmforge.domain import Execution
 from filmforge.errors import BadInput
 from filmforge.gateway import notify, outbox
-from filmforge.gateway.channel_pages import WORDS
 from filmforge.gateway.chats import discord_body, slack_body
 from filmforge.gateway.mail import SAY_TIMEOUT_S, check_address, compose, mail_server
 from filmforge.gateway.notify import LEASE_S, run_notify, send_trial
+from filmforge.gateway.pages.channels import WORDS
 from filmforge.gateway.tidings import _SAID, MOST_NAMED, Line, Tidings
 from filmforge.gateway.tokens import read_board
 from filmforge.ledger.channels import BLOCKED, TOPICS, Channel, ChannelKind

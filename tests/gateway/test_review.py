@@ -13,7 +13,7 @@ import pytest
 from filmforge.commands import Answer
 from filmforge.domain import Execution, Review
 from filmforge.errors import Conflict, ServiceUnavailable
-from filmforge.gateway import review
+from filmforge.gateway.pages import review
 from filmforge.gateway.replies import describe
 from filmforge.gateway.tokens import sign_board, sign_review
 from filmforge.ledger.gates import Gate

@@ -15,8 +15,8 @@ import pytest
 
 from filmforge.domain import Direction, Execution, GenerationRequest, Kind, Review
 from filmforge.gateway import live
-from filmforge.gateway.board import CARDS_A_PART, CARDS_AT_FIRST
-from filmforge.gateway.sessions import FILM_COOKIE
+from filmforge.gateway.pages.board import CARDS_A_PART, CARDS_AT_FIRST
+from filmforge.gateway.pages.sessions import FILM_COOKIE
 from filmforge.gateway.tokens import sign_board
 from filmforge.ledger.events import Events
 from filmforge.ledger.posting import Claim

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from sqlalchemy import update
 
-from filmforge.gateway.charts import bars, days, round_ticks, shares_of
+from filmforge.gateway.pages.charts import bars, days, round_ticks, shares_of
 from filmforge.ledger.database import now
 from filmforge.ledger.tables import charges
 from filmforge.rights import Given, Role

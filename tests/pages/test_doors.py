@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from filmforge.gateway.doors import hash_passphrase
 from filmforge.gateway.limits import MOST_GUESSES
-from filmforge.gateway.sessions import FILM_COOKIE, MEMBER_COOKIE
+from filmforge.gateway.passphrases import hash_passphrase
+from filmforge.gateway.pages.sessions import FILM_COOKIE, MEMBER_COOKIE
 from filmforge.ledger.shares import MOST_FAILURES
 from filmforge.rights import Given, Role
 from tests.pages.house import KEY, House, come_in, field, sign_in

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from filmforge.gateway.notes import notes_for
+from filmforge.gateway.pages.notes import notes_for
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.gates import Gate
 from filmforge.rights import Given, Role

@@ -10,10 +10,10 @@ import httpx
 import pytest
 import structlog.testing
 
-from filmforge.gateway.doors import hash_passphrase
-from filmforge.gateway.forms import KEY_HEADER
 from filmforge.gateway.limits import MOST_GUESSES
-from filmforge.gateway.pages import STATIC
+from filmforge.gateway.passphrases import hash_passphrase
+from filmforge.gateway.pages.forms import KEY_HEADER
+from filmforge.gateway.rendering import STATIC
 from filmforge.rights import Given
 from tests.pages.house import KEY, House, come_in, field, sign_in
 from tests.pages.walk import BY_TOKEN, Stage, doors, hostile, markup_of

@@ -12,13 +12,13 @@ from filmforge.domain import Kind, Review, Shot, Take
 from filmforge.errors import NotFound
 from filmforge.fields import Digest
 from filmforge.gateway.attention import attention_for
-from filmforge.gateway.film_page import film_page
-from filmforge.gateway.frames import facts_of
 from filmforge.gateway.lookup import KnownFilm, KnownShot
-from filmforge.gateway.notes import notes_for
-from filmforge.gateway.priced import priced
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.frame import facts_of
+from filmforge.gateway.pages.notes import notes_for
+from filmforge.gateway.pages.priced import priced
+from filmforge.gateway.pages.viewer import Seeing, Viewer
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Seeing, Viewer
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.gates import Gate
 from filmforge.ledger.shots import ShotRecord

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Response
 
 from filmforge.cut.animatic import Animatic, Line, Played, animatic_of
 from filmforge.fields import Frozen
-from filmforge.gateway.film_page import film_page
 from filmforge.gateway.lookup import KnownFilm
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.viewer import Seeing
 from filmforge.gateway.replies import json_response
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Seeing
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
 Parts = Annotated[Gateway, Depends(gateway_of)]

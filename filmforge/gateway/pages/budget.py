@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from filmforge.errors import Conflict, FilmError
 from filmforge.fields import Frozen
-from filmforge.gateway.charts import shares_of
 from filmforge.gateway.consequences import Consequences, consequences, in_flight, standing
 from filmforge.gateway.control import cancel_film, set_budget
-from filmforge.gateway.film_page import film_page
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import QUIET_HEADERS
+from filmforge.gateway.pages.charts import shares_of
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.viewer import Producing, Viewer
 from filmforge.gateway.problems import refusal_of
+from filmforge.gateway.rendering import QUIET_HEADERS
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Producing, Viewer
 from filmforge.ledger.films import FilmRecord
 from filmforge.money import ZERO, Money, parse_money
 

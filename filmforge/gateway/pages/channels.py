@@ -19,13 +19,13 @@ from filmforge.gateway.channels import (
     links_warning,
     try_channel,
 )
-from filmforge.gateway.film_page import film_page
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import QUIET_HEADERS, page
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.viewer import AnyProducer, Producing, Viewer
 from filmforge.gateway.problems import Refusal
+from filmforge.gateway.rendering import QUIET_HEADERS, page
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import AnyProducer, Producing, Viewer
 from filmforge.ledger.channels import BLOCKED, TOPICS, Channel, ChannelKind
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.notices import Sent

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field, JsonValue
 
 from filmforge.fields import Frozen
-from filmforge.gateway.film_page import film_page
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import QUIET_HEADERS
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.viewer import Producing
+from filmforge.gateway.rendering import QUIET_HEADERS
 from filmforge.gateway.replies import json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.trail import Selection, trail_as_csv, trail_of
-from filmforge.gateway.viewer import Producing
 from filmforge.gateway.wording import clip
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.trail import Known, TakeShown, TrailEntry

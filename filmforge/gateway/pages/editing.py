@@ -17,14 +17,14 @@ from filmforge.domain import Execution, Kind, Providers, Shot
 from filmforge.errors import BadInput, Conflict, FilmError, NotFound
 from filmforge.fields import Identifier
 from filmforge.gateway.control import resume_film
-from filmforge.gateway.film_page import film_page
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.lookup import KnownFilm, KnownShot
-from filmforge.gateway.pages import QUIET_HEADERS
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.viewer import Producing, Viewer
+from filmforge.gateway.rendering import QUIET_HEADERS
 from filmforge.gateway.shots import RetryShot, check_retry, retry_shot
 from filmforge.gateway.stale import Effect, Effects, effects_of
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Producing, Viewer
 from filmforge.gateway.wording import FieldError, errors_of
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord

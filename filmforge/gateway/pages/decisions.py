@@ -15,14 +15,14 @@ from filmforge.errors import BadInput, FilmError, NotFound
 from filmforge.fields import Digest, Frozen, Identifier, Note
 from filmforge.gateway.auth import Decider
 from filmforge.gateway.bodies import read_model
-from filmforge.gateway.forms import is_form, read_form, unix_lines
 from filmforge.gateway.lookup import OpenFilm
-from filmforge.gateway.notes import steered
-from filmforge.gateway.pages import QUIET_HEADERS, page, wants_json
-from filmforge.gateway.prices import seeds_frames
+from filmforge.gateway.pages.forms import is_form, read_form, unix_lines
+from filmforge.gateway.pages.notes import steered
+from filmforge.gateway.pages.prices import seeds_frames
+from filmforge.gateway.pages.viewer import Deciding
+from filmforge.gateway.rendering import QUIET_HEADERS, page, wants_json
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Deciding
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord
 

@@ -10,15 +10,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from filmforge.domain import Execution, Review
 from filmforge.gateway.estimate import estimate_of_rest
-from filmforge.gateway.film_page import film_page
 from filmforge.gateway.live import Live
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import QUIET_HEADERS, fragment, page, static_files
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.sessions import Session
+from filmforge.gateway.pages.viewer import AnyMember, Seeing, Viewer, viewer_by
 from filmforge.gateway.progress import last_event_id
-from filmforge.gateway.sessions import Session
+from filmforge.gateway.rendering import QUIET_HEADERS, fragment, page, static_files
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import sign_review
-from filmforge.gateway.viewer import AnyMember, Seeing, Viewer, viewer_by
 from filmforge.ledger.board import Card, Wanted
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.holds import HELD

@@ -19,12 +19,13 @@ from filmforge.fields import Digest, Frozen, Identifier
 from filmforge.gateway.attention import attentions, film_attention, in_trouble
 from filmforge.gateway.control import accept_film, resume_film
 from filmforge.gateway.estimate import estimate_apart
-from filmforge.gateway.film_page import film_page
-from filmforge.gateway.forms import KEY_FIELD, read_form, refuse_foreign, refuse_keyless
 from filmforge.gateway.lookup import KnownFilm, KnownShot, open_film
-from filmforge.gateway.multipart import receive_form
-from filmforge.gateway.pages import QUIET_HEADERS, wants_json
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.forms import KEY_FIELD, read_form, refuse_foreign, refuse_keyless
+from filmforge.gateway.pages.multipart import receive_form
+from filmforge.gateway.pages.viewer import Producing, Seeing, Viewer
 from filmforge.gateway.problems import invalid, refusal_of
+from filmforge.gateway.rendering import QUIET_HEADERS, wants_json
 from filmforge.gateway.replies import json_response
 from filmforge.gateway.shots import (
     ResolveShot,
@@ -42,7 +43,6 @@ from filmforge.gateway.uploads import (
     take_in,
     workspace,
 )
-from filmforge.gateway.viewer import Producing, Seeing, Viewer
 from filmforge.gateway.wording import errors_of
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord, retrying

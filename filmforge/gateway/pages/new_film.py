@@ -17,11 +17,9 @@ from filmforge.domain import Kind, Review
 from filmforge.errors import Conflict, FilmError
 from filmforge.gateway.estimate import Estimate, estimate_of_submission
 from filmforge.gateway.films import keep
-from filmforge.gateway.forms import KEY_FIELD, refuse_foreign, refuse_keyless
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import QUIET_HEADERS, page
-from filmforge.gateway.problems import Refusal, refusal_of
-from filmforge.gateway.sheet import (
+from filmforge.gateway.pages.forms import KEY_FIELD, refuse_foreign, refuse_keyless
+from filmforge.gateway.pages.sheet import (
     MOST_ROWS,
     Given,
     Sheet,
@@ -32,9 +30,11 @@ from filmforge.gateway.sheet import (
     sheet_from,
     sheet_of,
 )
+from filmforge.gateway.pages.viewer import AnyProducer, Viewer
+from filmforge.gateway.problems import Refusal, refusal_of
+from filmforge.gateway.rendering import QUIET_HEADERS, page
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.submission import film_or_errors, usable_film
-from filmforge.gateway.viewer import AnyProducer, Viewer
 from filmforge.gateway.wording import FieldError
 from filmforge.ledger.films import FilmRecord
 from filmforge.script.draft import Fault

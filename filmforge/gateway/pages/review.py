@@ -18,21 +18,21 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, Validat
 from filmforge.commands import Answer, Decide
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
 from filmforge.fields import Frozen, Note
-from filmforge.gateway import standing
-from filmforge.gateway.board import board_page
 from filmforge.gateway.bodies import raw_body, read_model
-from filmforge.gateway.forms import unix_lines
-from filmforge.gateway.frames import frame_page
 from filmforge.gateway.limits import guessing
-from filmforge.gateway.notes import steered
-from filmforge.gateway.pages import QUIET_HEADERS, page, wants_json
+from filmforge.gateway.pages import standing
+from filmforge.gateway.pages.board import board_page
+from filmforge.gateway.pages.forms import unix_lines
+from filmforge.gateway.pages.frame import frame_page
+from filmforge.gateway.pages.notes import steered
+from filmforge.gateway.pages.sessions import begin, keep, sessions_of
+from filmforge.gateway.pages.standing import Notice
+from filmforge.gateway.pages.viewer import Viewer, viewer_by
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal, invalid, respond
+from filmforge.gateway.rendering import QUIET_HEADERS, page, wants_json
 from filmforge.gateway.replies import body_of
-from filmforge.gateway.sessions import begin, keep, sessions_of
-from filmforge.gateway.standing import Notice
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import FilmLink, FrameLink, read_board, read_review
-from filmforge.gateway.viewer import Viewer, viewer_by
 from filmforge.gateway.wording import errors_of
 from filmforge.ledger.board import Wanted
 from filmforge.ledger.gates import Gate

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from filmforge.fields import Frozen
-from filmforge.gateway.film_page import film_page
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import QUIET_HEADERS
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.viewer import Producing, Viewer
 from filmforge.gateway.problems import Refusal
+from filmforge.gateway.rendering import QUIET_HEADERS
 from filmforge.gateway.shares import (
     DAY_S,
     WEEK_S,
@@ -24,7 +25,6 @@ from filmforge.gateway.shares import (
     view_with_address,
 )
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Producing, Viewer
 from filmforge.ledger.films import FilmRecord
 
 router = APIRouter(prefix="/films/{film_id}/shares", include_in_schema=False)

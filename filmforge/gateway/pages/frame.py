@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse
 
 from filmforge.direction import directed
 from filmforge.domain import Kind, Shot, Take
-from filmforge.gateway.pages import page
-from filmforge.gateway.priced import priced
+from filmforge.gateway.pages.priced import priced
+from filmforge.gateway.rendering import page
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import FrameLink
 from filmforge.ledger.gates import Gate

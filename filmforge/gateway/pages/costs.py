@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from filmforge.errors import BadInput
-from filmforge.gateway.charts import Bars, Days, bars, days, shares_of
 from filmforge.gateway.costs import check_month, csv_of
 from filmforge.gateway.estimate import CostToFinish, estimate_of_rest
-from filmforge.gateway.film_page import film_page
 from filmforge.gateway.lookup import KnownFilm
-from filmforge.gateway.pages import page
+from filmforge.gateway.pages.charts import Bars, Days, bars, days, shares_of
+from filmforge.gateway.pages.film_page import film_page
+from filmforge.gateway.pages.viewer import AnyMember, Producing
+from filmforge.gateway.rendering import page
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import AnyMember, Producing
 from filmforge.ledger.caps import ANY_MONTH, month_scope
 from filmforge.ledger.costs import CostReport
 from filmforge.ledger.database import now

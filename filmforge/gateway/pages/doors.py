@@ -1,9 +1,6 @@
 """Doors: how people come in to the pages, with a key of the team or by a link to one film."""
 
 import asyncio
-import hashlib
-import hmac
-import secrets
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,12 +11,13 @@ from pydantic import AfterValidator, StringConstraints
 
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen, plain_text
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.keys import is_configured, key_print
 from filmforge.gateway.limits import guesses_of
-from filmforge.gateway.pages import QUIET_HEADERS, page
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.sessions import Session, begin, forget, form_key, keep, sessions_of
+from filmforge.gateway.passphrases import fits
 from filmforge.gateway.problems import Refusal
-from filmforge.gateway.sessions import Session, begin, forget, form_key, keep, sessions_of
+from filmforge.gateway.rendering import QUIET_HEADERS, page
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import ForgedLink, read_share
 from filmforge.ledger.shares import Share
@@ -33,8 +31,6 @@ Name = Annotated[
     AfterValidator(plain_text),
 ]
 Secret = Annotated[str, StringConstraints(max_length=500)]
-# scrypt as RFC 7914 has it; 16 MiB and some 50 ms for each guess.
-_SCRYPT: dict[str, int] = {"n": 2**14, "r": 8, "p": 1}
 
 
 class SignIn(Frozen):
@@ -103,7 +99,7 @@ async def open_share(request: Request, gateway: Parts, token: str) -> Response:
     form = await read_form(request, Guest, *_form_keys(request, gateway))
     if share.locked_until and datetime.now(UTC) < share.locked_until:
         raise Refusal(429, "too_many_guesses", "Too many wrong passphrases: wait a while.")
-    if share.passphrase and not await asyncio.to_thread(_fits, form.passphrase, share.passphrase):
+    if share.passphrase and not await asyncio.to_thread(fits, form.passphrase, share.passphrase):
         guesses_of(request).wrong(request)
         await asyncio.to_thread(gateway.ledger.shares.refused, share)
         wrong = "That passphrase is not right."
@@ -116,18 +112,6 @@ async def open_share(request: Request, gateway: Parts, token: str) -> Response:
     answer = _go(f"/films/{share.film_id}")
     keep(answer, gateway.settings, session)
     return answer
-
-
-def hash_passphrase(passphrase: str) -> str:
-    """What is kept of a passphrase."""
-    salt = secrets.token_bytes(16)
-    return f"{salt.hex()}:{hashlib.scrypt(passphrase.encode(), salt=salt, **_SCRYPT).hex()}"
-
-
-def _fits(passphrase: str, kept: str) -> bool:
-    salt, _, known = kept.partition(":")
-    found = hashlib.scrypt(passphrase.encode(), salt=bytes.fromhex(salt), **_SCRYPT).hex()
-    return hmac.compare_digest(found, known)
 
 
 def _by_key(gateway: Gateway, key: str) -> Session | None:

@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from filmforge.domain import Kind
 from filmforge.gateway.bodies import MAX_BODY_BYTES, raw_body
-from filmforge.gateway.forms import form_fields, is_form
+from filmforge.gateway.pages.forms import form_fields, is_form
 from filmforge.gateway.problems import Refusal
 from filmforge.script.decoding import text_of
 from filmforge.script.draft import Draft, Fault, Row, Unreadable

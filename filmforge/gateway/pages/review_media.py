@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from filmforge.domain import Kind
 from filmforge.errors import NotFound
 from filmforge.gateway.limits import guessing
-from filmforge.gateway.media import DigestPath, whole_file
+from filmforge.gateway.pages.media import DigestPath, whole_file
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import ExpiredLink, ForgedLink, FrameLink, read_review

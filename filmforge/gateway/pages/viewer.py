@@ -10,9 +10,9 @@ from fastapi import Depends, Path, Request
 
 from filmforge.errors import NotFound
 from filmforge.gateway.keys import is_configured
-from filmforge.gateway.pages import SIGN_IN
+from filmforge.gateway.pages.sessions import Session, form_key, sessions_of
 from filmforge.gateway.problems import Refusal
-from filmforge.gateway.sessions import Session, form_key, sessions_of
+from filmforge.gateway.rendering import SIGN_IN
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.rights import Right
 

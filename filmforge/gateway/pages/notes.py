@@ -10,12 +10,12 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from filmforge.fields import Digest, Frozen
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.lookup import KnownFilm, KnownShot
-from filmforge.gateway.pages import QUIET_HEADERS, fragment, wants_html
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.viewer import Commenting, Seeing
+from filmforge.gateway.rendering import QUIET_HEADERS, fragment, wants_html
 from filmforge.gateway.replies import json_response
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Commenting, Seeing
 from filmforge.ledger.comments import Comment
 from filmforge.marks import Arrow, Drawn, Freehand, Rectangle, Remark, steering_note, words_of
 

@@ -8,12 +8,12 @@ from fastapi.responses import RedirectResponse
 
 from filmforge.errors import BadInput
 from filmforge.fields import Frozen
-from filmforge.gateway.forms import read_form
 from filmforge.gateway.members import MemberAdded, NewMember, NewRole, add_member
-from filmforge.gateway.pages import QUIET_HEADERS, page
+from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.viewer import Administering, Viewer
 from filmforge.gateway.problems import Refusal
+from filmforge.gateway.rendering import QUIET_HEADERS, page
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Administering, Viewer
 from filmforge.ledger.members import Member, MemberChange
 from filmforge.rights import Role
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from filmforge.gateway.pages import static_edition, static_files
 from filmforge.gateway.problems import Refusal
+from filmforge.gateway.rendering import static_edition, static_files
 
 router = APIRouter(include_in_schema=False)
 _FOREVER = "public, max-age=31536000, immutable"

@@ -5,8 +5,8 @@ from typing import Any
 
 from fastapi.responses import HTMLResponse
 
-from filmforge.gateway.pages import page
-from filmforge.gateway.viewer import Viewer
+from filmforge.gateway.pages.viewer import Viewer
+from filmforge.gateway.rendering import page
 from filmforge.ledger.films import FilmRecord
 
 # Name, address after that of the film, and the right it takes to see it.

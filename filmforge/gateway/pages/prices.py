@@ -16,10 +16,10 @@ from filmforge.errors import BadInput
 from filmforge.fields import Frozen, Identifier
 from filmforge.gateway.estimate import ShotEstimate, estimate_apart, estimate_together
 from filmforge.gateway.lookup import KnownFilm
+from filmforge.gateway.pages.viewer import Deciding
 from filmforge.gateway.quotes import quote
 from filmforge.gateway.replies import json_response
 from filmforge.gateway.state import Gateway, gateway_of
-from filmforge.gateway.viewer import Deciding
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord
 from filmforge.money import ZERO, Money

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from filmforge.errors import BadInput
-from filmforge.gateway.prices import prices_of
+from filmforge.gateway.pages.prices import prices_of
 from filmforge.gateway.state import Gateway
 from filmforge.ledger.films import FilmRecord
 from filmforge.money import ZERO, format_money

@@ -15,9 +15,9 @@ from fastapi.responses import StreamingResponse
 from filmforge.domain import Asset
 from filmforge.errors import NotFound
 from filmforge.fields import Digest
+from filmforge.gateway.pages.viewer import Seeing
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.thumbs import JPEG, Thumbs, make_thumb
-from filmforge.gateway.viewer import Seeing
 from filmforge.store import AssetStore
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
