@@ -80,6 +80,8 @@ def as_shot(shot: Shot, direction: Direction) -> Shot:
 
 def earlier(direction: Direction, before_last: int) -> Direction:
     """The direction of a frame that was asked for together with those after it."""
+    if not before_last:
+        return direction
     return direction.model_copy(update={"retakes": direction.retakes - before_last})
 
 
@@ -88,8 +90,9 @@ def model_ref(film: Brief, shot: Shot, direction: Direction, kind: Kind) -> tupl
     usual = DEFAULT_PROVIDERS
     if isinstance(shot, SoundShot):
         usual = Providers(audio=DEFAULT_SOUNDS[shot.cue.makes])
-    chosen = direction.providers.over(shot.providers).over(film.providers).over(usual)
-    provider, _, model = str(getattr(chosen, kind.value)).partition(":")
+    given = (direction.providers, shot.providers, film.providers, usual)
+    ref = next(ref for each in given if (ref := getattr(each, kind.value)))
+    provider, _, model = str(ref).partition(":")
     return provider, model
 
 

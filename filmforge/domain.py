@@ -29,6 +29,10 @@ from filmforge.money import Money
 from filmforge.quality import Checked
 from filmforge.transition import GivenTransition
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 class Kind(StrEnum):
     """What a generated asset is."""
@@ -163,10 +167,7 @@ class GenerationRequest(Frozen):
     def key(self) -> str:
         """The request key: sha256 over canonical JSON (sorted keys, no spaces, UTF-8)."""
         body = self.model_dump(mode="json", exclude={"kind"})
-        text = json.dumps(
-            body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(_CANONICAL.encode(body).encode()).hexdigest()
 
 
 class Tags(Frozen):

@@ -224,4 +224,6 @@ def _failed_step(error: WorkflowFailureError) -> FilmError:
 def _unavailable(error: RPCError, film_id: str = "") -> FilmError:
     if film_id and error.status == RPCStatusCode.NOT_FOUND:
         return Conflict(f"the film {film_id} is not running")
+    if error.status == RPCStatusCode.UNAVAILABLE:  # its words say where Temporal is
+        return ServiceUnavailable("Temporal cannot be reached")
     return ServiceUnavailable(f"Temporal did not answer: {error.message}")

@@ -79,6 +79,11 @@ Label = Annotated[
 ]
 Labels = Annotated[tuple[Label, ...], Field(max_length=50)]
 Note = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(plain_text)]
+Words = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2_000, strip_whitespace=True),
+    AfterValidator(plain_text),
+]
 ModelRef = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*:[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)
 ]

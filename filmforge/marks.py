@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from filmforge.fields import Digest, Frozen, plain_text
+from filmforge.fields import Digest, Frozen, Words
 
 MOST_MARKS = 16
 MOST_POINTS = 100
@@ -92,12 +92,7 @@ class Remark(Frozen):
     """
 
     digest: Digest
-    text: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=MOST_NOTE_CHARS, strip_whitespace=True),
-        AfterValidator(plain_text),
-        BeforeValidator(_unix_lines),
-    ]
+    text: Annotated[Words, BeforeValidator(_unix_lines)]
     at_ms: Annotated[Annotated[int, Field(ge=0, le=LAST_MS)] | None, BeforeValidator(_given)] = None
     marks: Marks = ()
     parent_id: Annotated[

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unreached
 
 from filmforge.errors import BadMedia, NotFound, StoreUnavailable
 from filmforge.fields import Frozen
@@ -198,7 +199,10 @@ class _plain_errors:  # noqa: N801 - used as a with-statement, reads like one
         if isinstance(error, ClientError) and _status(error) == 404 and not _no_bucket(error):
             raise NotFound(f"the store has no {self.what}") from error
         if isinstance(error, ClientError | BotoCoreError):
-            raise StoreUnavailable(f"the store failed on {self.what}: {error}") from error
+            # Those say where the store is, and this is read by people who may not know.
+            unsaid = isinstance(error, Unreached | HTTPClientError)
+            said = type(error).__name__ if unsaid else str(error)
+            raise StoreUnavailable(f"the store failed on {self.what}: {said}") from error
 
 
 def _no_bucket(error: ClientError) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
 
-from filmforge.fields import Digest, Frozen, Identifier, Label, Note, Seconds
+from filmforge.fields import Digest, Frozen, Identifier, Label, Note, Seconds, Words
 
 # What a film's cards are called among its shots.
 TITLE_CARD, END_CARD = "title-card", "end-card"
@@ -104,7 +104,7 @@ class Card(Frozen):
     Colours are "#rrggbb"; `font` is the digest of an uploaded font, tried first.
     """
 
-    text: Annotated[Note, StringConstraints(min_length=1, strip_whitespace=True)]
+    text: Words
     subtext: Annotated[Note, StringConstraints(strip_whitespace=True)] = ""
     language: Language = "und"
     duration: Seconds = Decimal(3)

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,28 +10,12 @@ import typer
 from filmforge.cli.connect import connect, say, tell
 from filmforge.cli.options import AsJson, FilmId, State
 from filmforge.errors import BadInput
+from filmforge.rights import Given, Role
 
 team = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 _UNIT_S = {"m": 60, "h": 3_600, "d": 86_400}
-
-
-class Gives(StrEnum):
-    """What a link lets one do."""
-
-    SEE = "see"
-    COMMENT = "comment"
-    DECIDE = "decide"
-
-
-class RoleName(StrEnum):
-    """What a member of the team is."""
-
-    VIEWER = "viewer"
-    REVIEWER = "reviewer"
-    PRODUCER = "producer"
-    ADMIN = "admin"
 
 
 Member = Annotated[
@@ -45,7 +28,7 @@ def share(
     name: Annotated[
         str | None, typer.Option("--name", help="For whom it is; the audit trail says so.")
     ] = None,
-    gives: Annotated[Gives, typer.Option("--gives", help="What they may do.")] = Gives.SEE,
+    gives: Annotated[Given, typer.Option("--gives", help="What they may do.")] = Given.SEE,
     lasts: Annotated[
         str, typer.Option("--for", metavar="SPAN", help="How long it works: 30m, 12h or 7d.")
     ] = "7d",
@@ -105,7 +88,7 @@ def members(context: typer.Context, state: State = None, as_json: AsJson = False
 def add_member(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is.")],
-    role: Annotated[RoleName, typer.Option("--role", help="What they are.")] = RoleName.REVIEWER,
+    role: Annotated[Role, typer.Option("--role", help="What they are.")] = Role.REVIEWER,
     state: State = None,
     as_json: AsJson = False,
 ) -> None:
@@ -120,7 +103,7 @@ def add_member(
 def change_role(
     context: typer.Context,
     member: Member,
-    role: Annotated[RoleName, typer.Argument(metavar="ROLE", help="What they are from now on.")],
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help="What they are from now on.")],
     state: State = None,
     as_json: AsJson = False,
 ) -> None:

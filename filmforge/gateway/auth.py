@@ -19,55 +19,54 @@ _READS = ("GET", "HEAD")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="filmforge"'}
 
 
-async def caller(request: Request) -> str:
-    """Who calls, as the audit trail names them. Raises Refusal with status 401 or 403.
-
-    A signature covers the body, which is then read here; a key is checked without reading it.
-    Members may read what their role lets them; to change a film takes a producer.
-    """
-    return await _allowed(request, Right.SEE if request.method in _READS else Right.PRODUCE)
-
-
-async def producer(request: Request) -> str:
-    """Who calls, if they may read what opens a film to others, and change it."""
-    return await _allowed(request, Right.PRODUCE)
-
-
-async def decider(request: Request) -> str:
-    """Who calls, if they may decide about frames."""
-    return await _allowed(request, Right.DECIDE)
-
-
-async def administrator(request: Request) -> str:
-    """Who calls, if they may change who is let in and what an installation may spend."""
-    return await _allowed(request, Right.ADMINISTER)
-
-
-async def _allowed(request: Request, right: Right) -> str:
-    found = await _identified(request)
-    if found.right < right:
-        raise Refusal(403, "not_allowed", f"{found.who} may not do this: ask for another role.")
-    return found.who
-
-
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """A caller and what they may do."""
 
     who: str
     right: Right
 
 
-async def _identified(request: Request) -> _Known:
+async def known(request: Request) -> Known:
+    """Who calls and what they may do. Raises Refusal with status 401.
+
+    A signature covers the body, which is then read here; a key is checked without reading it.
+    """
     gateway = gateway_of(request)
     if "authorization" in request.headers:
         return await _by_key(request, request.headers["authorization"])
     if any(name in request.headers for name in _SIGNATURE_HEADERS):
         who = _by_signature(gateway.settings, request, await raw_body(request))
-        return _Known(who, Right.PRODUCE)
+        return Known(who, Right.PRODUCE)
     raise _unknown(
         "No authentication was given: send Authorization: Bearer KEY, or the Standard Webhooks "
         "headers webhook-id, webhook-timestamp and webhook-signature."
     )
+
+
+AnyCaller = Annotated[Known, Depends(known)]
+
+
+async def caller(request: Request, found: AnyCaller) -> str:
+    """Who calls, as the audit trail names them. Raises Refusal with status 403.
+
+    Members may read what their role lets them; to change a film takes a producer.
+    """
+    return _allowed(found, Right.SEE if request.method in _READS else Right.PRODUCE)
+
+
+async def producer(found: AnyCaller) -> str:
+    """Who calls, if they may read what opens a film to others, and change it."""
+    return _allowed(found, Right.PRODUCE)
+
+
+async def decider(found: AnyCaller) -> str:
+    """Who calls, if they may decide about frames."""
+    return _allowed(found, Right.DECIDE)
+
+
+async def administrator(found: AnyCaller) -> str:
+    """Who calls, if they may change who is let in and what an installation may spend."""
+    return _allowed(found, Right.ADMINISTER)
 
 
 Caller = Annotated[str, Depends(caller)]
@@ -76,7 +75,13 @@ Decider = Annotated[str, Depends(decider)]
 Administrator = Annotated[str, Depends(administrator)]
 
 
-async def _by_key(request: Request, header: str) -> _Known:
+def _allowed(found: Known, right: Right) -> str:
+    if found.right < right:
+        raise Refusal(403, "not_allowed", f"{found.who} may not do this: ask for another role.")
+    return found.who
+
+
+async def _by_key(request: Request, header: str) -> Known:
     guesses, gateway = guesses_of(request), gateway_of(request)
     guesses.refuse_many(request)
     scheme, _, key = header.partition(" ")
@@ -84,12 +89,12 @@ async def _by_key(request: Request, header: str) -> _Known:
         raise _unknown("The Authorization header must read: Bearer KEY.")
     given = key_print(key)
     if is_configured(gateway.settings, given):
-        return _Known(f"key {given[:8]}", Right.ADMINISTER)
+        return Known(f"key {given[:8]}", Right.ADMINISTER)
     member = await asyncio.to_thread(gateway.ledger.members.by_key, given)
     if member is None:
         guesses.wrong(request)
         raise _unknown("The API key is not known here: use one of FILMFORGE_API_KEYS, or yours.")
-    return _Known(member.name, member.role.right)
+    return Known(member.name, member.role.right)
 
 
 def _by_signature(settings: Settings, request: Request, body: bytes) -> str:

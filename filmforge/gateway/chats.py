@@ -12,7 +12,7 @@ from filmforge.ledger.database import now
 _HEADER_CHARS, _SECTION_CHARS = 150, 2_900
 # Of Discord: a title holds 256 characters, a field 25 times a name of 256 and 1,024 of text, and
 # everything together 6,000.
-_TITLE_CHARS, _NAME_CHARS, _VALUE_CHARS, _FIELDS, _EMBED_CHARS = 256, 256, 1_000, 10, 5_800
+_TITLE_CHARS, _NAME_CHARS, _VALUE_CHARS, _FIELDS, _EMBED_CHARS = 256, 256, 1_000, 25, 5_800
 _LAMP = 0xE8B45A
 # What Discord's Markdown would take for markup; a quoted address is no link.
 _MARKS = re.compile(r"([\\`*_\[\]()#|~>:@<-])")

@@ -274,7 +274,7 @@ def _shot(shot_id: str, quotes: Sequence[Quote], seen: set[str]) -> ShotEstimate
         cached = each.key in seen
         seen.add(each.key)
         lines.append(
-            EstimateLine(
+            EstimateLine.model_construct(  # every figure of it was parsed as it was quoted
                 kind=each.request.kind,
                 provider=each.request.provider,
                 model=each.request.model,
@@ -284,7 +284,7 @@ def _shot(shot_id: str, quotes: Sequence[Quote], seen: set[str]) -> ShotEstimate
             )
         )
     total = sum((line.estimate_usd for line in lines), ZERO)
-    return ShotEstimate(shot_id=shot_id, estimate_usd=total, lines=tuple(lines))
+    return ShotEstimate.model_construct(shot_id=shot_id, estimate_usd=total, lines=tuple(lines))
 
 
 def _summed(film_id: str | None, made: _Estimated, limit: Decimal, free: Decimal) -> Estimate:

@@ -11,7 +11,7 @@ from filmforge.brief import Film
 from filmforge.domain import Execution, Stage
 from filmforge.errors import BadInput, ServiceUnavailable
 from filmforge.fields import Frozen, Identifier
-from filmforge.gateway.auth import Caller, caller
+from filmforge.gateway.auth import AnyCaller, Caller, caller
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal
 from filmforge.gateway.projects import films_of
@@ -27,6 +27,7 @@ from filmforge.gateway.view import (
     film_view,
     status_url,
 )
+from filmforge.rights import Right
 
 router = APIRouter(prefix="/v1/films", tags=["films"], dependencies=[Depends(caller)])
 
@@ -97,10 +98,13 @@ async def recent(request: Request, page: Annotated[Page, Query()]) -> Response:
 
 
 @router.get("/{film_id}", response_model=FilmView)
-async def read(request: Request, film: KnownFilm) -> Response:
+async def read(request: Request, film: KnownFilm, known: AnyCaller) -> Response:
     """A film with its shots, takes, money, open gates and outputs."""
     links: Links = request.app.state.links
-    return json_response(await asyncio.to_thread(film_view, gateway_of(request), links, film))
+    view = await asyncio.to_thread(film_view, gateway_of(request), links, film)
+    if known.right < Right.DECIDE:  # whoever has the link of a gate decides by it
+        view = view.model_copy(update={"gates": ()})
+    return json_response(view)
 
 
 def _idempotency_key(request: Request, who: str) -> str | None:

@@ -4,7 +4,7 @@ import hashlib
 import smtplib
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -127,7 +127,7 @@ def send_mail(server: MailServer, address: str, mail: bytes) -> None:
     except smtplib.SMTPResponseException as error:
         code = error.smtp_code
         raise MailRefused(f"the mail server refused the mail ({code})", code >= 500) from None
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, UnicodeError) as error:
         words = f"the mail server could not be used: {type(error).__name__}"
         raise MailRefused(words, isinstance(error, ssl.SSLCertVerificationError)) from None
 
@@ -144,7 +144,7 @@ def _said_hello(server: MailServer) -> Iterator[smtplib.SMTP]:
         if server.implicit_tls
         else smtplib.SMTP(host, port, ours, SAY_TIMEOUT_S)
     )
-    with smtp:
+    try:
         smtp.ehlo()
         if not server.implicit_tls and smtp.has_extn("starttls"):
             smtp.starttls(context=tls)
@@ -154,6 +154,11 @@ def _said_hello(server: MailServer) -> Iterator[smtplib.SMTP]:
         if server.user:
             smtp.login(server.user, server.password)
         yield smtp
+    finally:
+        # However it says goodbye: what it took is taken.
+        with suppress(smtplib.SMTPException, OSError):
+            smtp.quit()
+        smtp.close()
 
 
 def _split(url: str) -> SplitResult:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks.webhooks import Webhook
 
 from filmforge.addresses import check_url, open_checked
-from filmforge.errors import BadInput, NotFound, ServiceUnavailable
+from filmforge.errors import BadInput, ServiceUnavailable
 from filmforge.gateway.chats import discord_body, slack_body, webhook_body
 from filmforge.gateway.mail import MailRefused, compose, mail_server, send_mail
 from filmforge.gateway.outbox import backoff_s, signed
@@ -36,7 +36,7 @@ LEASE_S = 180.0
 IN_HAND = 32
 # A channel that refused for good is asked so rarely, until its events are too old.
 _LASTING_WAIT_S = 3_600.0
-_LONGEST_PAUSE_S = 3_600.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 3_600.0
 _FAILING_AFTER = 3
 _GONE = (400, 401, 403, 404, 405, 410)
 
@@ -154,7 +154,7 @@ async def _keep_working(
 
 def _wait_s(batch: Batch, problem: Problem) -> float:
     if problem.pause_s is not None:
-        return min(problem.pause_s, _LONGEST_PAUSE_S)
+        return min(max(problem.pause_s, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
     usual = backoff_s(batch.attempts, now() - batch.events[0].at)
     return max(usual, _LASTING_WAIT_S) if problem.lasting else usual
 
@@ -183,9 +183,7 @@ async def _send(
         return Problem(f"could not be sent: {type(error).__name__}")
     except MailRefused as error:
         return Problem(str(error), error.lasting)
-    except BadInput as error:
-        return Problem(str(error), lasting=True)
-    except (NotFound, ServiceUnavailable) as error:
+    except (BadInput, ServiceUnavailable) as error:
         return Problem(str(error))
 
 
@@ -225,10 +223,11 @@ def _body(channel: Channel, told: Tidings, message_id: str) -> tuple[str, dict[s
 def _refused(answer: httpx.Response) -> Problem:
     """Why a receiver did not take a message, by its status alone: its words are not ours."""
     status = answer.status_code
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+    if status in (429, 503):
         after = answer.headers.get("retry-after", "")
         pause_s = float(after) if after.replace(".", "", 1).isdecimal() else None
-        return Problem("the receiver takes no more messages for a while (HTTP 429)", False, pause_s)
+        words = f"the receiver takes no more messages for a while (HTTP {status})"
+        return Problem(words, pause_s=pause_s)
     if status in (404, 410):
         words = "the address is gone there: make a new one and add it as another channel"
         return Problem(f"{words} (HTTP {status})", lasting=True)

@@ -63,6 +63,7 @@ _TITLES = {
     502: "A provider could not be used",
     503: "A server of ours does not answer",
 }
+_AWAY = "A server of ours could not be used. Look again in a minute for what was done and what not."
 
 _log = structlog.get_logger()
 
@@ -151,12 +152,19 @@ async def _film_error(request: Request, error: Exception) -> Response:
     refusal = refusal_of(error)
     if refusal.status >= 500:
         _log.error("request_failed", code=refusal.word, error=str(error))
+        if not (isinstance(error, Refusal) or _is_api(request)):
+            # What a server said may tell where it is, and a page is for guests too.
+            refusal = Refusal(refusal.status, refusal.word, _AWAY, headers=refusal.headers)
     return _answered(request, refusal)
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/v1/")
 
 
 def _answered(request: Request, refusal: Refusal) -> Response:
     """A problem document, or what a person who looks at pages is to read."""
-    if request.url.path.startswith("/v1/") or not wants_html(request):
+    if _is_api(request) or not wants_html(request):
         return respond(refusal)
     if refusal.word == SIGN_IN and request.method in ("GET", "HEAD"):
         return sent_to_sign_in(request)
@@ -166,11 +174,11 @@ def _answered(request: Request, refusal: Refusal) -> Response:
     return answer
 
 
-async def _bad_parameters(_request: Request, error: Exception) -> Response:
+async def _bad_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The first part of a place says "query" or "path": the field is named without it.
     found = [{**entry, "loc": tuple(entry["loc"][1:])} for entry in error.errors()]
-    return respond(invalid(errors_of(found)))
+    return _answered(request, invalid(errors_of(found)))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -180,14 +188,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not allowed here; /openapi.json lists what is.",
     }.get(error.status_code, str(error.detail))
     word = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    return respond(Refusal(error.status_code, word, detail, headers=error.headers))
+    return _answered(request, Refusal(error.status_code, word, detail, headers=error.headers))
 
 
-async def _database_error(_request: Request, error: Exception) -> Response:
+async def _database_error(request: Request, error: Exception) -> Response:
     _log.error("database_failed", error=clip(str(error), MAX_DETAIL_CHARS))
-    return respond(refusal_of(ServiceUnavailable("the database did not answer; try again")))
+    away = ServiceUnavailable("the database did not answer; try again")
+    return _answered(request, refusal_of(away))
 
 
-async def _our_fault(_request: Request, _error: Exception) -> Response:
+async def _our_fault(request: Request, _error: Exception) -> Response:
     # The server logs the error itself; callers learn nothing of our inside.
-    return respond(Refusal(500, FilmError.code, "An error of ours; it was logged."))
+    return _answered(request, Refusal(500, FilmError.code, "An error of ours; it was logged."))

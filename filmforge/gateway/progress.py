@@ -79,10 +79,8 @@ class Pace:
 async def events(request: Request, film: KnownFilm) -> Response:
     """Follow a film; Last-Event-ID goes on after an event that was seen."""
     gateway, after = gateway_of(request), last_event_id(request)
-    if film.ended and after:
-        more = await asyncio.to_thread(gateway.ledger.events.since, film.film_id, after, 1)
-        if not more:
-            return Response(status_code=204)  # tells browsers not to connect again
+    if film.ended and after and not await _more(gateway, film.film_id, after):
+        return Response(status_code=204)  # tells browsers not to connect again
     stream = _stream(gateway, request.app.state.stopping, film.film_id, after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
@@ -111,7 +109,7 @@ async def _stream(
         if news or not told:
             yield await asyncio.to_thread(_told, gateway, film, news, pace)
             told, quiet_since = True, time.monotonic()
-        elif film.ended:
+        elif film.ended and not await _more(gateway, film_id, after):
             return
         if len(news) < PAGE:
             with suppress(TimeoutError):
@@ -119,6 +117,10 @@ async def _stream(
         if time.monotonic() - quiet_since >= HEARTBEAT_S:
             yield ": still here\n\n"
             quiet_since = time.monotonic()
+
+
+async def _more(gateway: Gateway, film_id: str, after: int) -> bool:
+    return await asyncio.to_thread(gateway.ledger.events.more, film_id, after)
 
 
 def _told(gateway: Gateway, film: FilmRecord, news: Sequence[Event], pace: Pace) -> str:

@@ -12,6 +12,7 @@ from filmforge.domain import Direction, GenerationRequest, Kind, Providers, Shot
 from filmforge.errors import BadInput, NotConfigured
 from filmforge.gateway.problems import invalid
 from filmforge.gateway.wording import MAX_ERRORS, FieldError
+from filmforge.money import from_micros, to_micros
 from filmforge.providers.registry import Registry
 
 # A clip is quoted before its frame exists: its price does not depend on which picture it is.
@@ -54,7 +55,8 @@ def quote(
     try:
         provider, model = registry.model(f"{provider_name}:{model_id}", kind, makes_of(shot))
         request = request_for(film, shot, direction, kind, model, frame)
-        return Quote(request, provider.quote(request))
+        # In whole micro-dollars, as it is reserved: what a page says is what may be charged.
+        return Quote(request, from_micros(to_micros(provider.quote(request))))
     except NotConfigured as error:
         raise _not_configured(kind, error) from error
     except BadInput as error:

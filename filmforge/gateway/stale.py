@@ -66,8 +66,10 @@ class Effects(NamedTuple):
 
     @property
     def usd(self) -> Decimal:
-        """What all of it costs at most."""
-        return sum((effect.usd for effect in self.ready), ZERO)
+        """What all of it costs at most; what two of them share is paid for once."""
+        parts = [part for effect in self.ready for part in effect.parts]
+        prices = {part.key: part.usd for part in parts if part.usd}
+        return sum(prices.values(), ZERO)
 
     @property
     def film(self) -> bool:
@@ -91,12 +93,12 @@ def effects_of(gateway: Gateway, film: FilmRecord, shot_id: str | None = None) -
     drafts = [d for d in ledger.drafts.of_film(film.film_id) if shot_id in (None, d.shot_id)]
     records = [ledger.shots.read(film.film_id, draft.shot_id) for draft in drafts]
     takes = ledger.takes.of_film(film.film_id) if drafts else {}
-    seen: set[str] = set()
-    told = []
-    for draft, record in zip(drafts, records, strict=True):
-        mine = takes.get(draft.shot_id, [])
-        told.append(_effect(gateway, film, record, draft, mine, seen))
-    return Effects(tuple(told))
+    return Effects(
+        tuple(
+            _effect(gateway, film, record, draft, takes.get(draft.shot_id, []))
+            for draft, record in zip(drafts, records, strict=True)
+        )
+    )
 
 
 def _effect(
@@ -105,7 +107,6 @@ def _effect(
     record: ShotRecord,
     draft: EditDraft,
     takes: Sequence[Take],
-    seen: set[str],
 ) -> Effect:
     way = retrying(record, takes, draft.changes, draft.providers)
     stand = gateway.ledger.stand(record)
@@ -114,10 +115,9 @@ def _effect(
         [quotes], made = quotes_apart(gateway, film, [(record.shot, way)])
     except BadInput as error:
         return Effect(record, draft, record.shot, (), False, False, stand, str(error))
-    parts = tuple(_part(record, each, takes, made, seen) for each in quotes)
+    parts = tuple(_part(record, each, takes, made) for each in quotes)
     if record.audio_digest and not asked.dialogue:
         parts = (*parts, Part(Kind.AUDIO, "dropped", ZERO, ""))
-    seen.update(part.key for part in parts)
     now = directed(record.shot, record.direction)
     moves = any(part.kind is Kind.VIDEO and part.fate != "stays" for part in parts)
     piece = moves or asked.duration != now.duration
@@ -129,11 +129,7 @@ def _effect(
 
 
 def _part(
-    record: ShotRecord,
-    quote: Quote,
-    takes: Sequence[Take],
-    made: Mapping[str, Made],
-    seen: set[str],
+    record: ShotRecord, quote: Quote, takes: Sequence[Take], made: Mapping[str, Made]
 ) -> Part:
     """The fate of a take: its request is compared with the one it was made by."""
     kind = quote.request.kind
@@ -142,7 +138,7 @@ def _part(
     found = made.get(quote.key)
     if in_use and (quote.key in keys or (found and found.digest == in_use)):
         return Part(kind, "stays", ZERO, quote.key)
-    if found or quote.key in seen:
+    if found:
         return Part(kind, "found", ZERO, quote.key)
     return Part(kind, "again" if in_use else "first", quote.price, quote.key)
 

@@ -44,16 +44,17 @@ class Thumbs:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
 
 
-async def make_thumb(gateway: Gateway, digest: str) -> bytes:
+async def make_thumb(gateway: Gateway, digest: str, looks: asyncio.Semaphore) -> bytes:
     """The small picture of a frame or a clip, made now if it never was or is not stored any more.
 
-    Raises NotFound, and BadMedia for what has no picture.
+    It is made within `looks`. Raises NotFound, and BadMedia for what has no picture.
     """
     recipe = recipe_of("thumb", {"width": WIDTH}, [Ingredient(role="frame", digest=digest)])
     made = await asyncio.to_thread(gateway.ledger.makings.of, recipe.key)
-    return await _stored(gateway, made[0].digest if made else None) or await _made(
-        gateway, digest, recipe.key
-    )
+    if stored := await _stored(gateway, made[0].digest if made else None):
+        return stored
+    async with looks:
+        return await _made(gateway, digest, recipe.key)
 
 
 async def _stored(gateway: Gateway, thumb: str | None) -> bytes | None:

@@ -54,11 +54,11 @@ class Tidings(Frozen):
 
 def moot(gateway: Gateway, batch: Batch) -> dict[int, str]:
     """The events that there is nothing to tell of any more, by id, and why."""
+    waiting = {(gate.shot_id, gate.digest) for gate in gateway.ledger.gates.waiting(batch.film_id)}
     found = {}
     for event in batch.events:
         if event.type in ("frame.waiting", "frame.reminder"):
-            digest = str(event.data.get("digest"))
-            if gateway.ledger.gates.of_frame(event.film_id, event.shot_id or "", digest) is None:
+            if (event.shot_id, event.data.get("digest")) not in waiting:
                 found[event.id] = "the frame was decided before it was told"
         elif event.type == "shot.comment" and event.data.get("what", "added") != "added":
             found[event.id] = "nothing new was said"
@@ -124,16 +124,15 @@ def _shots(events: Sequence[Event]) -> int:
     return len({event.shot_id for event in events})
 
 
-def _waiting(_gateway: Gateway, title: str, events: Sequence[Event]) -> Line:
+def _waiting(_gateway: Gateway, title: str, events: Sequence[Event], still: str = "") -> Line:
     count = _shots(events)
-    words = f"1 frame of {title} waits for you" if count == 1 else ""
-    words = words or f"{count} frames of {title} wait for you"
+    words = f"1 frame of {title} {still}waits for you" if count == 1 else ""
+    words = words or f"{count} frames of {title} {still}wait for you"
     return Line(words=words, details=_named(str(event.shot_id) for event in events))
 
 
 def _reminder(gateway: Gateway, title: str, events: Sequence[Event]) -> Line:
-    line = _waiting(gateway, title, events)
-    return line.model_copy(update={"words": line.words.replace(" wait", " still wait", 1)})
+    return _waiting(gateway, title, events, "still ")
 
 
 def _troubles(_gateway: Gateway, title: str, events: Sequence[Event]) -> Line:

@@ -102,7 +102,7 @@ class FilmView(FilmSummary):
     """A film with everything in it; `sounds` are those that models make for it.
 
     `at_work` is how far a long step is, such as its assembly. `remarks` say what was left out of
-    it when it was last put together.
+    it when it was last put together. `gates` are told to those who may decide.
     """
 
     shots: tuple[ShotView, ...]

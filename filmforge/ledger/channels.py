@@ -12,7 +12,6 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
-    exists,
     func,
     insert,
     or_,
@@ -23,7 +22,8 @@ from sqlalchemy import (
 from filmforge.domain import Execution
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen
-from filmforge.ledger.database import Database, insert_new, now
+from filmforge.ledger.database import Database, now
+from filmforge.ledger.events import newest_event
 from filmforge.ledger.films import CHANGED
 from filmforge.ledger.gates import record_audit
 from filmforge.ledger.people_tables import channels, notices
@@ -46,9 +46,6 @@ TOPICS = (
 )
 _AT_ONCE = 500
 _LOOKED_FAR_BACK = 1_000
-# PostgreSQL numbers an event when it is written, not when it is committed: one with a lower
-# number may still turn up while its transaction runs, and none runs that long.
-_SETTLED_AFTER = timedelta(minutes=10)
 
 
 class ChannelKind(StrEnum):
@@ -79,6 +76,7 @@ class Channel(Frozen):
     created_by: str
     created_at: datetime
     revoked_at: datetime | None
+    revoked_by: str | None
     problem: str | None
     problem_at: datetime | None
 
@@ -118,7 +116,7 @@ class Channels:
                     signed_link=signed_link,
                     created_by=who,
                     created_at=now(),
-                    after_event=_newest(tx),
+                    after_event=newest_event(tx),
                 )
             )
             added = channel_of(tx.execute(_named(channel_id)).one())
@@ -137,15 +135,19 @@ class Channels:
             rows = tx.execute(in_force.order_by(channels.c.created_at, channels.c.channel_id))
             return [channel_of(row) for row in rows]
 
-    def of_film(self, film_id: str) -> Sequence[Channel]:
-        """The channels in force that tell of this film alone."""
-        return [channel for channel in self.all() if channel.film_id == film_id]
+    def removed(self, count: int = 50) -> Sequence[Channel]:
+        """The channels of every film that were removed, the latest first."""
+        gone = (channels.c.film_id.is_(None), channels.c.revoked_at.is_not(None))
+        latest = channels.c.revoked_at.desc(), channels.c.channel_id
+        with self._db.read() as tx:
+            rows = tx.execute(select(*_SHOWN).where(*gone).order_by(*latest).limit(count))
+            return [channel_of(row) for row in rows]
 
     def revoke(self, channel_id: str, who: str) -> Channel:
         """Tell nobody there any more, and forget the address. Raises NotFound."""
         with self._db.write() as tx:
             before = _must(tx, channel_id)
-            gone = {"revoked_at": now(), "address": "", "secret": None}
+            gone = {"revoked_at": now(), "revoked_by": who, "address": "", "secret": None}
             tx.execute(update(channels).where(_is(channel_id)).values(**gone))
             waiting = (notices.c.channel_id == channel_id, notices.c.sent_at.is_(None))
             why = "the channel was removed"
@@ -163,14 +165,14 @@ class Channels:
     def look(self) -> int:
         """Owe every channel what it wants of the events since it last looked; returns how many."""
         with self._db.read() as tx:
-            newest = _newest(tx)
+            newest = newest_event(tx)
             behind = (channels.c.revoked_at.is_(None), channels.c.after_event < newest)
             rows = tx.execute(select(channels).where(*behind)).all()
             # Almost every event is of no interest to anybody, and is worth no transaction.
             news = [
                 row.channel_id
                 for row in rows
-                if _wanted(tx, row) or newest - row.after_event > _LOOKED_FAR_BACK
+                if _wanted(tx, row, newest) or newest - row.after_event > _LOOKED_FAR_BACK
             ]
         return sum(self._look(channel_id) for channel_id in news)
 
@@ -181,13 +183,13 @@ class Channels:
             if row is None:
                 return 0
             # Read before the events: what is written meanwhile is looked at next time.
-            settled = _newest(tx, settled=True)
-            found = _wanted(tx, row)
-            told = sum(_owe(tx, row, event) for event in found)
-            seen = min(found[-1].id, settled) if len(found) == _AT_ONCE else settled
-            after = max(seen, row.after_event)
-            tx.execute(update(channels).where(_is(channel_id)).values(after_event=after))
-            return told
+            newest = max(newest_event(tx), row.after_event)
+            found = _wanted(tx, row, newest)
+            for event in found:
+                _owe(tx, row, event)
+            seen = found[-1].id if len(found) == _AT_ONCE else newest
+            tx.execute(update(channels).where(_is(channel_id)).values(after_event=seen))
+            return len(found)
 
 
 _SHOWN = [channels.c[name] for name in Channel.model_fields]
@@ -208,47 +210,38 @@ def _must(tx: Connection, channel_id: str) -> Channel:
     return channel_of(row)
 
 
-def _newest(tx: Connection, settled: bool = False) -> int:
-    wanted = select(func.coalesce(func.max(events.c.id), 0))
-    if settled and tx.dialect.name == "postgresql":
-        wanted = wanted.where(events.c.at < now() - _SETTLED_AFTER)
-    return int(tx.execute(wanted).scalar_one())
-
-
-def _wanted(tx: Connection, channel: Row[Any]) -> Sequence[Row[Any]]:
-    """The next events of the types that a channel wants and was not owed before."""
+def _wanted(tx: Connection, channel: Row[Any], newest: int) -> Sequence[Row[Any]]:
+    """The next events of the types that a channel wants, up to the newest."""
     types = {CHANGED if topic == BLOCKED else topic for topic in channel.events}
-    known = exists().where(
-        notices.c.channel_id == channel.channel_id, notices.c.event_id == events.c.id
-    )
     stuck = events.c.data["execution"].as_string() == Execution.NEEDS_ATTENTION
     why = events.c.data["message"].as_string().is_not(None)
     news = or_(events.c.type != CHANGED, and_(stuck, why))
-    wanted = select(events).where(events.c.id > channel.after_event, events.c.type.in_(types), news)
+    fresh = events.c.id.between(channel.after_event + 1, newest)
+    wanted = select(events).where(fresh, events.c.type.in_(types), news)
     if channel.film_id is not None:
         wanted = wanted.where(events.c.film_id == channel.film_id)
-    return tx.execute(wanted.where(~known).order_by(events.c.id).limit(_AT_ONCE)).all()
+    return tx.execute(wanted.order_by(events.c.id).limit(_AT_ONCE)).all()
 
 
-def _owe(tx: Connection, channel: Row[Any], event: Row[Any]) -> bool:
-    """Owe an event, together with what waits of its film already; False when it is owed before."""
+def _owe(tx: Connection, channel: Row[Any], event: Row[Any]) -> None:
+    """Owe an event, together with what waits of its film already."""
     mine = (notices.c.channel_id == channel.channel_id, notices.c.film_id == event.film_id)
     waits = (notices.c.sent_at.is_(None), notices.c.due_at.is_not(None))
     free = or_(notices.c.leased_until.is_(None), notices.c.leased_until < now())
     due = tx.execute(select(func.min(notices.c.due_at)).where(*mine, *waits, free)).scalar()
-    return insert_new(
-        tx,
-        notices,
-        channel_id=channel.channel_id,
-        event_id=event.id,
-        film_id=event.film_id,
-        due_at=due or event.at + timedelta(seconds=channel.batch_s),
-        attempts=0,
+    tx.execute(
+        insert(notices).values(
+            channel_id=channel.channel_id,
+            event_id=event.id,
+            film_id=event.film_id,
+            due_at=due or event.at + timedelta(seconds=channel.batch_s),
+            attempts=0,
+        )
     )
 
 
 def _note(tx: Connection, channel: Channel, who: str, action: str) -> None:
-    """The trail of a film says who is told of it; of every film there is none to say it in."""
+    """The trail of a film says who is told of it; a channel of every film says so itself."""
     if channel.film_id is not None:
         told = {"channel": channel.channel_id, "kind": channel.kind, "name": channel.name}
         record_audit(tx, channel.film_id, None, who, action, **told)

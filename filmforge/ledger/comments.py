@@ -93,14 +93,6 @@ class Comments:
             for said in (first, *(each for each in mine if each.parent_id == first.comment_id))
         ]
 
-    def open_counts(self, film_id: str) -> dict[str, int]:
-        """How many comments are not resolved, by shot; replies are not counted."""
-        still = (comments.c.resolved_at.is_(None), comments.c.parent_id.is_(None))
-        wanted = select(comments.c.shot_id, func.count()).where(comments.c.film_id == film_id)
-        with self._db.read() as tx:
-            rows = tx.execute(wanted.where(*still).group_by(comments.c.shot_id))
-            return {row[0]: row[1] for row in rows}
-
     def _of(self, *which: Any) -> Sequence[Comment]:
         wanted = select(comments).where(*which)
         with self._db.read() as tx:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, Table, func, select
 
@@ -51,7 +51,7 @@ class ChargeLine(Frozen):
     request_key: str
 
 
-class _Figure(Frozen):
+class _Figure(NamedTuple):
     groups: dict[str, str]
     spent: int = 0
     saved: int = 0
@@ -160,6 +160,7 @@ def _charge_line(row: Row[Any]) -> ChargeLine:
 
 
 def _groups(row: Row[Any]) -> dict[str, str]:
+    day = row.at.date().isoformat()
     return {
         "project": row.project or NO_PROJECT,
         "film": row.film_id,
@@ -167,8 +168,8 @@ def _groups(row: Row[Any]) -> dict[str, str]:
         "provider": row.provider,
         "model": f"{row.provider}:{row.model}",
         "kind": row.kind,
-        "month": row.at.strftime("%Y-%m"),
-        "day": row.at.strftime("%Y-%m-%d"),
+        "month": day[:7],
+        "day": day,
     }
 
 

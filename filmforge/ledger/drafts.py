@@ -10,6 +10,7 @@ from filmforge.domain import Providers
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.gates import record_audit
+from filmforge.ledger.outputs import must_film
 from filmforge.ledger.people_tables import drafts
 
 
@@ -47,6 +48,7 @@ class Drafts:
         told = providers.model_dump(exclude_none=True)
         values = {"changes": dict(changes), "providers": told, "who": who, "at": now()}
         with self._db.write() as tx:
+            must_film(tx, film_id)  # one at a time: two of one shot could not both be inserted
             tx.execute(delete(drafts).where(*_mine(film_id, shot_id)))
             if changes or told:
                 tx.execute(insert(drafts).values(film_id=film_id, shot_id=shot_id, **values))

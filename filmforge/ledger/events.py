@@ -1,11 +1,12 @@
 """Events: what happened to a film, in order, for watchers and for its callback URL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Select, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, text, update
 
 from filmforge.fields import Frozen
 from filmforge.ledger.database import Database, now
@@ -27,8 +28,8 @@ GIVE_UP_AFTER = timedelta(days=3)
 
 # PostgreSQL numbers an event when it is written, not when it is committed. A watcher goes on from
 # the last id it saw, so it is shown none beside which an earlier one may still turn up: only those
-# of transactions older than every one that still runs. Old events skip the look, for the age of a
-# transaction wraps around one day; none runs for an hour.
+# written by transactions older than every one that still runs (see _written_late). Old events skip
+# the look, for the age of a transaction wraps around one day; none runs for an hour.
 _SETTLED = text(
     "(events.at < now() - interval '1 hour' OR"
     " age(events.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid))"
@@ -59,9 +60,9 @@ def record_event(
 ) -> None:
     """Append an event, and owe it to the film's callback URL if its type is delivered."""
     moment = now()
-    key = tx.execute(
-        insert(events).values(at=moment, film_id=film_id, shot_id=shot_id, type=type_, data=data)
-    ).inserted_primary_key
+    row = {"at": moment, "film_id": film_id, "shot_id": shot_id, "type": type_, "data": data}
+    with _written_late(tx):
+        key = tx.execute(insert(events).values(row)).inserted_primary_key
     assert key is not None
     event_id = key[0]
     if type_ not in DELIVERED_TYPES:
@@ -78,6 +79,12 @@ def last_event(tx: Connection, film_id: str, type_: str) -> Event | None:
     wanted = select(events).where(events.c.film_id == film_id, events.c.type == type_)
     row = tx.execute(wanted.order_by(events.c.id.desc()).limit(1)).one_or_none()
     return event_of(row) if row else None
+
+
+def newest_event(tx: Connection, *which: ColumnElement[bool]) -> int:
+    """The id of an event before which none turns up any more; 0 before there is one."""
+    wanted = select(func.max(events.c.id)).where(*which)
+    return tx.execute(_settled(tx, wanted)).scalar() or 0
 
 
 class Events:
@@ -100,10 +107,15 @@ class Events:
             return [(row.id, row.shot_id) for row in rows]
 
     def newest(self, film_id: str) -> int:
-        """The id of the newest event of a film; 0 before there is one."""
+        """The id of the newest event of a film that since() shows; 0 before there is one."""
         with self._db.read() as tx:
-            wanted = _settled(tx, select(func.max(events.c.id)).where(events.c.film_id == film_id))
-            return tx.execute(wanted).scalar() or 0
+            return newest_event(tx, events.c.film_id == film_id)
+
+    def more(self, film_id: str, after_id: int) -> bool:
+        """Whether anything came after an event, be it yet to be shown by since()."""
+        later = (events.c.film_id == film_id, events.c.id > after_id)
+        with self._db.read() as tx:
+            return tx.execute(select(events.c.id).where(*later).limit(1)).first() is not None
 
     def tell(self, film_id: str, type_: str, data: dict[str, JsonValue]) -> None:
         """Append an event of the film itself."""
@@ -149,6 +161,22 @@ class Events:
     def _close(self, event_id: int, **values: Any) -> None:
         with self._db.write() as tx:
             tx.execute(update(deliveries).where(deliveries.c.event_id == event_id).values(**values))
+
+
+@contextmanager
+def _written_late(tx: Connection) -> Iterator[None]:
+    """Write an event in a transaction younger than everybody who holds a smaller id.
+
+    PostgreSQL numbers a transaction when it first changes anything, so that an old one may write
+    a late event. A savepoint gets a number of its own with its first row, after that row has
+    drawn its id; and nobody draws an id before the transaction itself is numbered.
+    """
+    if tx.dialect.name != "postgresql":
+        yield
+        return
+    tx.execute(select(func.pg_current_xact_id()))
+    with tx.begin_nested():
+        yield
 
 
 def _since(

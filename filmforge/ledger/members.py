@@ -9,7 +9,7 @@ from sqlalchemy import Row, insert, select, update
 
 from filmforge.errors import BadInput, NotFound
 from filmforge.fields import Frozen
-from filmforge.ledger.database import Database, now
+from filmforge.ledger.database import Database, insert_new, now
 from filmforge.ledger.people_tables import member_changes, members
 from filmforge.rights import Role
 
@@ -42,16 +42,11 @@ class Members:
 
     def add(self, name: str, role: Role, key_hash: str, who: str) -> Member:
         """Let a person in. Raises BadInput when a member in force has that name."""
+        member_id = secrets.token_hex(8)
+        given = {"name": name, "role": role, "key_hash": key_hash}
         with self._db.write() as tx:
-            same = (members.c.name == name, members.c.revoked_at.is_(None))
-            if tx.execute(select(members.c.member_id).where(*same)).first():
+            if not insert_new(tx, members, member_id=member_id, **given, created_at=now()):
                 raise BadInput("name", f"{name} is a member already", "Revoke that one first.")
-            member_id = secrets.token_hex(8)
-            tx.execute(
-                insert(members).values(
-                    member_id=member_id, name=name, role=role, key_hash=key_hash, created_at=now()
-                )
-            )
             _changed(tx, who, member_id, "added", role)
             return _member(tx.execute(_named(member_id)).one())
 

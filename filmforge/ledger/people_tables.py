@@ -26,6 +26,14 @@ members = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
 )
+# The trail knows members by name.
+Index(
+    "uq_members_name",
+    members.c.name,
+    unique=True,
+    sqlite_where=members.c.revoked_at.is_(None),
+    postgresql_where=members.c.revoked_at.is_(None),
+)
 
 member_changes = Table(
     "member_changes",
@@ -105,6 +113,7 @@ channels = Table(
     Column("created_by", String(200), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+    Column("revoked_by", String(200)),
     Column("after_event", BigInteger, nullable=False, default=0),
     Column("problem", Text),
     Column("problem_at", UtcDateTime),

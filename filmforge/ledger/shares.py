@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 
 from filmforge.errors import NotFound
 from filmforge.fields import Frozen
@@ -129,14 +129,24 @@ class Shares:
             told = {"share": share.share_id, "name": share.name}
             record_audit(tx, share.film_id, None, who, "share.opened", **told)
 
-    def refused(self, share: Share) -> None:
-        """A passphrase was wrong; after a few the link is closed for a while."""
+    def guess(self, share: Share) -> bool:
+        """Count a guess at its passphrase, before it is looked at; False while it is closed.
+
+        The last one that is allowed closes it, unless that one opens it.
+        """
         with self._db.write() as tx:
             mine = shares.c.share_id == share.share_id
-            tx.execute(update(shares).where(mine).values(failures=shares.c.failures + 1))
-            many = (mine, shares.c.failures >= MOST_FAILURES)
-            closed = update(shares).where(*many)
+            is_open = or_(shares.c.locked_until.is_(None), shares.c.locked_until <= now())
+            counted = update(shares).where(mine, is_open)
+            if not tx.execute(counted.values(failures=shares.c.failures + 1)).rowcount:
+                return False
+            closed = update(shares).where(mine, shares.c.failures >= MOST_FAILURES)
             tx.execute(closed.values(failures=0, locked_until=now() + LOCKED_FOR))
+            return True
+
+    def refused(self, share: Share) -> None:
+        """Its passphrase was guessed wrong."""
+        with self._db.write() as tx:
             told = {"share": share.share_id, "name": share.name}
             record_audit(tx, share.film_id, None, "share link", "share.refused", **told)
 

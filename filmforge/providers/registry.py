@@ -51,10 +51,9 @@ class Registry:
         name, _, model_id = ref.partition(":")
         provider = self._get(name, field)
         model = provider.models().get(model_id)
-        fitting = {m.id: m for m in provider.models().values() if _fits(m, kind, makes)}
-        if model_id in fitting:
-            return provider, fitting[model_id]
-        known = sorted(fitting)
+        if model is not None and _fits(model, kind, makes):
+            return provider, model
+        known = sorted(m.id for m in provider.models().values() if _fits(m, kind, makes))
         remedy = f"Use one of: {', '.join(f'{name}:{m}' for m in known)}."
         if not known:
             wanted = makes if kind is Kind.AUDIO else kind.value

@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 from filmforge.script.draft import Fault
 
 _HEADING = re.compile(r"(?:INT|EXT|EST|INT\./EXT|INT/EXT|EXT/INT|I/E|E/I)[. ]", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*#([^#\n]+)#\s*$")
+_NUMBER = re.compile(r"#([^#\n]+)#\s*$")
 _TRANSITION = re.compile(r"[^a-z]*\bTO:|FADE (?:IN|OUT)[.:]?|(?:FADE|CUT) TO (?:BLACK|WHITE)[.:]?")
 _TITLE = re.compile(r"([A-Za-z][A-Za-z ]{0,40}):[ \t]*(.*)")
 _EMPHASIS = re.compile(r"(?<!\\)(\*{1,3}|_)(?=\S)(.{1,200}?)(?<=[^\s\\])\1")
+_MOST_MARKED = 32_000
 _ESCAPED = re.compile(r"\\([*_\\!@>.#~])")
 
 Kind = Literal["heading", "action", "speech", "transition"]
@@ -73,8 +74,11 @@ def _without_boneyard(text: str) -> tuple[str, Sequence[Fault]]:
 
 def _without_notes(text: str) -> str:
     """Without [[what is noted]], which may go over lines and not over a blank one."""
-    parts, at, blank = [], 0, -1
-    while (start := text.find("[[", at)) >= 0 and (end := text.find("]]", start)) >= 0:
+    parts, at, end, blank = [], 0, -1, -1
+    while (start := text.find("[[", at)) >= 0:
+        # Each end is looked for once, however many notes are open before it.
+        if end < start and (end := text.find("]]", start)) < 0:
+            break
         if blank < start:
             blank = text.find("\n\n", start)
             blank = len(text) if blank < 0 else blank
@@ -208,7 +212,11 @@ def _unsaid(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Text without its emphasis and escapes, in single spaces."""
-    for _ in range(3):  # bold in italics in an underline
-        text = _EMPHASIS.sub(r"\2", text)
+    """Text without its emphasis and escapes, in single spaces.
+
+    What is far longer than a prompt may be, and refused for that, keeps its emphasis.
+    """
+    if len(text) <= _MOST_MARKED:
+        for _ in range(3):  # bold in italics in an underline
+            text = _EMPHASIS.sub(r"\2", text)
     return " ".join(_ESCAPED.sub(r"\1", text).split())

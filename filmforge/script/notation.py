@@ -12,6 +12,7 @@ from filmforge.script.draft import Draft, Fault, Row, unreadable
 
 _MOST_DIGITS = 40
 _MOST_DEPTH = 64
+_MOST_FIELDS = 64
 _SPACE = " \t\n"
 # Possessive, and a string may lack its end: no input makes it go back.
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
@@ -57,7 +58,10 @@ class _Document:
         film: dict[str, Any] = {}
         lines: dict[str, int] = {}
         rows: tuple[Row, ...] = ()
-        for part in self._parts(start):
+        for number, part in enumerate(self._parts(start), 1):
+            if number > _MOST_FIELDS:
+                problem = f"has more than {_MOST_FIELDS} fields beside each other"
+                raise unreadable(self._line(part.at), problem, "Remove those that are not known.")
             if part.name in lines:
                 problem, remedy = "stands twice in the film", "Keep one of the two."
                 line = self._line(part.at)

@@ -1,8 +1,10 @@
 """From a screenplay to shots: one for each paragraph of action and each speech."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_UP, Decimal
+from itertools import islice
 
 from pydantic import JsonValue
 
@@ -58,7 +60,7 @@ class _Telling:
         self._elements = elements
         self._cast = _cast(elements)
         self._rows: list[Row] = []
-        self._scenes: set[str] = set()
+        self._scenes: Counter[str] = Counter()
         self._scene: dict[str, JsonValue] = {}
         self._setting = ""
         self._seen = ""
@@ -106,11 +108,11 @@ class _Telling:
 
     def _scene_id(self, heading: Element) -> str:
         wanted = identifier(heading.number or heading.text, 60) or f"scene-{len(self._scenes) + 1}"
-        name, number = wanted, 1
+        name = wanted
         while name in self._scenes:
-            number += 1
-            name = f"{wanted}-{number}"
-        self._scenes.add(name)
+            self._scenes[wanted] += 1
+            name = f"{wanted}-{self._scenes[wanted]}"
+        self._scenes[name] = 1
         return name
 
     def _leave(self, element: Element) -> None:
@@ -167,7 +169,9 @@ class _Telling:
 
 
 def _cast(elements: Sequence[Element]) -> list[str]:
-    return list(dict.fromkeys(_name(each.who) for each in elements if each.kind == "speech"))
+    """Who speaks; in a script of no more shots than a film may have, that is everybody."""
+    names = dict.fromkeys(_name(each.who) for each in elements if each.kind == "speech")
+    return list(islice(names, MAX_SHOTS))
 
 
 def _name(who: str) -> str:
@@ -202,10 +206,10 @@ def _spoken(text: str) -> Iterator[str]:
         if part and len(part) + len(words) > _MOST_WORDS:
             yield " ".join(part)
             part = []
-        while len(words) > _MOST_WORDS:
-            yield " ".join(words[:_MOST_WORDS])
-            words = words[_MOST_WORDS:]
-        part += words
+        whole = max(len(words) - 1, 0) // _MOST_WORDS * _MOST_WORDS
+        for at in range(0, whole, _MOST_WORDS):
+            yield " ".join(words[at : at + _MOST_WORDS])
+        part += words[whole:]
     if part:
         yield " ".join(part)
 

@@ -47,6 +47,7 @@ _ALSO = {
 _FIELD_OF = {name: name for name in FIELDS} | {
     word: name for name, words in _ALSO.items() for word in words.split()
 }
+_MOST_COLUMNS = 256
 _UNIT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:s|secs?|seconds?|″|\")?", re.IGNORECASE)
 
 
@@ -129,6 +130,9 @@ class _Table:
                 yield _Record(line, cells)
 
     def _head(self, record: _Record) -> None:
+        if len(record.cells) > _MOST_COLUMNS:
+            problem = f"has {len(record.cells):,} columns; at most {_MOST_COLUMNS} are read"
+            raise unreadable(record.line, problem, "Remove those that no shot needs.")
         self._headings = [heading.strip() for heading in record.cells]
         for at, heading in enumerate(self._headings):
             name = field_of(heading)
@@ -153,7 +157,7 @@ class _Table:
     def _unknown(self, line: int, at: int, heading: str) -> None:
         if not heading:
             return  # its cells are refused where there is something in them
-        near = difflib.get_close_matches(heading.lower(), _FIELD_OF, n=1)
+        near = difflib.get_close_matches(heading[:60].lower(), _FIELD_OF, n=1)
         known = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(FIELDS)}."
         self._fault(
             line, at, heading[:60], "is not a known column", f"Rename or remove it. {known}"
@@ -169,6 +173,7 @@ class _Table:
             elif at >= len(self._headings) or not self._headings[at]:
                 remedy = "Give the column a heading, or put a cell with separators into quotes."
                 self._fault(record.line, at, "row", "has a cell under no heading", remedy)
+                break  # those after it are of the same making
         return Row(line=record.line, shot=shot)
 
     def _with_ids(self, rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Position
+from playwright.async_api import Dialog, Page, Position, Route
 
 from filmforge.commands import Choose, Decide
 from filmforge.domain import Kind
@@ -44,7 +44,7 @@ async def come(page: Page, house: House, path: str = "/films/attic") -> None:
     key = house.member(f"Ada {len(house.ledger.members.all())}", Role.REVIEWER)
     await page.get_by_label("Key").fill(key)
     await page.get_by_role("button", name="Sign in").click()
-    await page.locator("#deciding .help").wait_for(state="attached")
+    await page.locator(".top .help").wait_for(state="attached")
 
 
 async def until(met: Callable[[], object]) -> None:
@@ -91,7 +91,7 @@ async def test_a_key_approves_shows_the_cost_and_can_be_undone(attic: House, tmp
         assert decided(attic) == []
 
         await page.goto(f"{attic.settings.public_url}/films/attic")
-        await page.locator("#deciding .help").wait_for(state="attached")
+        await page.locator(".top .help").wait_for(state="attached")
         await page.keyboard.press("j")
         await page.keyboard.press("a")
         await waiting.wait_for()
@@ -230,7 +230,9 @@ async def test_two_takes_are_compared_by_a_wipe_and_the_older_one_is_chosen(
         assert await handle.get_attribute("aria-valuenow") == "25"
         await page.get_by_role("button", name="Side by side").click()
         assert not await handle.is_visible()
-        await page.get_by_role("button", name="Choose Frame 1").click()
+        choice = page.get_by_role("button", name="Choose Frame 1: costs up to 0.03 USD")
+        assert await choice.locator("small").inner_text() == "costs up to 0.03 USD"
+        await choice.click()
         await until(lambda: decided(attic))
         (sent,) = decided(attic)
         assert isinstance(sent, Choose)
@@ -305,3 +307,64 @@ async def test_a_note_on_the_page_of_a_shot_is_sent_when_one_goes_on_to_the_next
         await until(lambda: decided(attic))
         (sent,) = decided(attic)
         assert (sent.digest, sent.verdict, sent.note) == (second, "reject", "A jar, k?")
+
+
+async def test_what_was_selected_is_not_approved_once_it_shows_another_frame(
+    attic: House, tmp_path: Path
+):
+    await attic.waiting("An attic", "shot_001")
+    newer = await attic.picture("An attic at dusk", "uneasy")
+    async with attic.served(), browsing(tmp_path, **DESK) as (page, _):
+        await come(page, attic)
+        await page.locator("#live.on").wait_for()
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        await page.get_by_role("button", name="Approve 1 selected").wait_for()
+        await attic.take(newer, "shot_001")
+        attic.ledger.gates.open("attic", "shot_001", newer)
+        await page.locator(f"#shot-shot_001[data-digest='{newer}']").wait_for()
+        await page.locator(".bulk").wait_for(state="hidden")
+        assert not await page.get_by_label("Select shot_001").is_checked()
+
+
+async def test_more_than_a_page_can_send_as_it_is_left_is_asked_for_and_offered_again(
+    attic: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gate = await attic.waiting("An attic", "shot_001")
+    async with attic.served(), browsing(tmp_path, **DESK) as (page, _):
+
+        async def cramped(route: Route) -> None:
+            answer = await route.fetch()
+            few = (await answer.text()).replace(
+                "MOST_LEAVING_BYTES = 60_000", "MOST_LEAVING_BYTES = 10"
+            )
+            await route.fulfill(response=answer, body=few)
+
+        await page.route("**/undo.js", cramped)
+        # Answers that never come: the server is too slow for who leaves.
+        await page.route("**/decisions", lambda _route: None)
+        await come(page, attic)
+        await page.keyboard.press("j")
+        await page.keyboard.press("a")
+        await page.locator(".pending").wait_for()
+        asked: list[str] = []
+
+        async def leave(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            await dialog.accept()
+
+        page.on("dialog", leave)
+        await page.goto(f"{attic.settings.public_url}/films")
+        assert asked == ["beforeunload"]
+        await page.unroute("**/decisions")
+        assert decided(attic) == []
+        await page.goto(f"{attic.settings.public_url}/films/attic")
+        offered = page.locator(".pending.failed")
+        await offered.get_by_text("shot_001 approved: not sent.").wait_for()
+        await offered.get_by_role("button", name="Send again").click()
+        await until(lambda: decided(attic))
+        (sent,) = decided(attic)
+        assert (sent.digest, sent.verdict) == (gate.digest, "approve")
+        await page.reload()
+        await page.locator(".top .help").wait_for()
+        assert await offered.count() == 0

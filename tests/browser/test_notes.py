@@ -1,5 +1,6 @@
 """Notes in a real browser: drawn by hand, finger and key, shown where they belong, live."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from playwright.async_api import Page, expect
 
 from filmforge.domain import Kind
 from filmforge.marks import Arrow, Freehand, Rectangle, Remark
+from filmforge.rights import Given
 from tests.browser.axe import serious_findings
 from tests.browser.chromium import IN_CHROMIUM, browsing
 from tests.browser.test_play import DESK, PHONE, clip, come
@@ -113,3 +115,50 @@ async def test_on_a_phone_a_comment_on_a_clip_goes_to_its_time(house: House, tmp
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         await page.screenshot(path=tmp_path / "notes-phone.png", full_page=True)
         assert complaints == []
+
+
+async def test_what_was_drawn_goes_with_the_note_that_rejects(house: House, tmp_path: Path):
+    house.shot_list(1)
+    gate = await house.waiting("An attic")
+    async with house.served(), browsing(tmp_path, **DESK) as (page, complaints):
+        await come(page, house, SHOT, Given.DECIDE)
+        await page.get_by_role("button", name="Box").click()
+        await drag(page, (0.1, 0.1), (0.3, 0.3))
+        reject = page.locator("#verdict").get_by_role("button", name="Reject")
+        await reject.click()  # without a word nobody knows what is wrong there
+        await expect(page.get_by_label(re.compile("^Comment on"))).to_be_focused()
+        await expect(page.locator(".pending")).to_have_count(0)
+        await page.get_by_label("Note steers").fill("Less light.")
+        await reject.click()
+        await expect(page.locator(".pending")).to_contain_text("shot_001 rejected")
+        (comment,) = house.ledger.comments.of_shot("attic", "shot_001")
+        assert (comment.text, len(comment.marks), comment.digest) == ("Less light.", 1, gate.digest)
+        await page.goto("about:blank")  # leaving the page sends what was decided
+        await house_decides(house)
+        (sent,) = house.desk.bulks[0].decisions
+        assert (sent.verdict, sent.note) == ("reject", "upper left: Less light.")
+        assert complaints == []
+
+
+async def house_decides(house: House) -> None:
+    async with asyncio.timeout(20):
+        while not house.desk.bulks:  # noqa: ASYNC110 - what the server keeps tells no event
+            await asyncio.sleep(0.02)
+
+
+async def test_a_page_that_nobody_looks_at_holds_no_connection(house: House, tmp_path: Path):
+    house.shot_list(1)
+    gate = await house.waiting("An attic")
+    look = (
+        "value => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    async with house.served(), browsing(tmp_path, **DESK) as (page, _):
+        async with page.expect_response("**/live?after=*"):
+            await come(page, house, SHOT)
+        async with page.expect_event("requestfailed", lambda request: "/live" in request.url):
+            await page.evaluate(look, True)
+        remark = Remark(digest=gate.digest, text="Said meanwhile.")
+        house.ledger.comments.add("attic", "shot_001", remark, "Bo", "member x")
+        await page.evaluate(look, False)
+        await expect(page.locator(".thread")).to_contain_text("Said meanwhile.")

@@ -26,9 +26,11 @@ async def clip(house: House, source: str = "testsrc2") -> str:
     return await house.stored(path)
 
 
-async def come(page: Page, house: House, path: str = "/films/attic/play") -> None:
+async def come(
+    page: Page, house: House, path: str = "/films/attic/play", gives: Given = Given.COMMENT
+) -> None:
     """Come in by a link and go to a page."""
-    await page.goto(house.share(Given.COMMENT))
+    await page.goto(house.share(gives))
     await page.get_by_label("Your name").fill("Kim")
     await page.get_by_role("button", name="Come in").click()
     await page.wait_for_url("**/films/attic**")

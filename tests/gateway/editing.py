@@ -1,19 +1,25 @@
 """What an editor does with a finished film, over HTTP."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import httpx
 import opentimelineio as otio
+import pytest
+import pytest_asyncio
 
 from filmforge.commands import Decide
 from filmforge.domain import Execution
+from filmforge.embedded import Servers
 from filmforge.ledger.films import FilmRecord
 from filmforge.media.ffmpeg import run_ffmpeg
 from filmforge.media.probe import probe
-from tests.world import World, film_document
+from tests.fake_process import FakeServer, fake_server
+from tests.gateway.test_whole import gateway
+from tests.world import World, film_document, open_world
 
 FPS = 24
 OUTPUT = {"width": 64, "height": 64, "fps": FPS}
@@ -126,3 +132,36 @@ async def reviewed(world: World) -> str:
     await world.until_film(film_id, Execution.SUCCEEDED)
     await world.until_closed(film_id)
     return film_id
+
+
+@pytest.fixture(scope="module")
+def module_fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServer]:
+    with fake_server(tmp_path_factory.mktemp("fake") / "fake.db", latency_scale=0.02) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def finished(
+    servers: Servers, module_fake: FakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Editor]:
+    folder = tmp_path_factory.mktemp("interchange")
+    async with open_world(servers, module_fake, folder) as world, gateway(world) as http:
+        document = film_document(
+            4, output=OUTPUT, quality=QUALITY, transition={"type": "crossfade", "duration": "0.25"}
+        )
+        document["shots"][1]["dialogue"] = "Who is there?"
+        document["shots"][2]["seed"] = 7
+        film_id = await world.submit(document)
+        await world.until_film(film_id, Execution.SUCCEEDED)
+        await world.until_closed(film_id)
+        yield Editor(world, http, film_id, folder)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def editor(finished: Editor) -> AsyncIterator[Editor]:
+    """The film in its own cut, and proof that the test cost nothing."""
+    before = finished.spending()
+    yield finished
+    await finished.made()
+    await finished.clear()
+    assert finished.spending() == before

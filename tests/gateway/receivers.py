@@ -74,7 +74,8 @@ class Chat:
 class MailServer:
     """A mail server; `refused` recipients are answered 550, the next `busy` mails 451.
 
-    With `tls` it offers STARTTLS, or speaks TLS `at_once`; `login` asks for USER and PASSWORD.
+    Who leaves is told `goodbye`. With `tls` it offers STARTTLS, or speaks TLS `at_once`; `login`
+    asks for USER and PASSWORD.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class MailServer:
         self.recipients: list[str] = []
         self.refused: set[str] = set()
         self.busy = 0
+        self.goodbye = "221 Bye"
         self.encrypted: list[bool] = []
         options: dict[str, Any] = {}
         self.certificate = folder / "mail.pem"
@@ -116,6 +118,11 @@ class MailServer:
         assert server.transport is not None
         self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
         return "250 OK"
+
+    async def handle_QUIT(  # noqa: N802 - the name aiosmtpd asks for
+        self, _server: SMTP, _session: Session, _envelope: Envelope
+    ) -> str:
+        return self.goodbye
 
     def close(self) -> None:
         self._controller.stop()

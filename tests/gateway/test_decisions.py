@@ -15,6 +15,7 @@ from filmforge.domain import Asset, Direction, GenerationRequest, Kind, Review, 
 from filmforge.errors import Conflict, ServiceUnavailable
 from filmforge.gateway.estimate import estimate_of_rest
 from filmforge.gateway.keys import fresh_key, key_print
+from filmforge.gateway.pages.priced import choosing
 from filmforge.ledger.posting import Claim
 from filmforge.money import ZERO, parse_money
 from filmforge.rights import Role
@@ -322,14 +323,18 @@ async def test_the_price_of_a_decision_counts_what_is_still_to_be_made_and_start
     paid(studio, request_of(studio, Kind.IMAGE, rejected(Direction())))
     told = await prices()
     voice_only = f"{voice:.6f}".rstrip("0")
-    assert told["shots"]["shot_001"] == {
-        "approve_usd": voice_only,
-        "retake_usd": "0.00",
-        "takes": True,
-    }
-    assert told["shots"]["shot_002"] == {**each, "retake_usd": "0.00"}
+    # A retake that exists as it is without a note has still to be paid for with one.
+    assert told["shots"]["shot_001"] == {**each, "approve_usd": voice_only}
+    assert told["shots"]["shot_002"] == each
     after = studio.ledger.budget("attic")
     assert (after.spent - before.spent, after.reserved) == (parse_money("0.006"), ZERO)
+
+
+def test_what_a_choice_costs_goes_by_the_frame_that_is_chosen(studio: Studio) -> None:
+    paid(studio, request_of(studio, Kind.VIDEO, Direction()))
+    film, record = studio.ledger.films.read("attic"), studio.ledger.shots.read("attic", "shot_001")
+    told = choosing(studio.gateway, film, record, [FIRST, OTHER])
+    assert told == {FIRST: "costs up to 0.00042 USD", OTHER: "costs up to 0.03042 USD"}
 
 
 async def test_a_retake_without_seeds_is_priced_as_the_note_will_have_it(

@@ -1,65 +1,32 @@
 """A real film goes to an editor and comes back over HTTP; nothing is ever paid for again."""
 
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import opentimelineio as otio
 import pytest
-import pytest_asyncio
 from opentimelineio.opentime import RationalTime, TimeRange
 
 from filmforge.domain import Asset, Execution, Kind
-from filmforge.embedded import Servers
 from filmforge.gateway import rhythm
 from filmforge.interchange.media_names import digest_prefix
 from filmforge.interchange.recut import WHITE
 from filmforge.ledger.comments import Comment
 from filmforge.marks import Remark
-from tests.fake_process import FakeServer, fake_server
 from tests.gateway.editing import FPS, OUTPUT, QUALITY, Editor, picture, reviewed
+from tests.gateway.editing import editor as editor  # the fixtures of the tests below
+from tests.gateway.editing import finished as finished
+from tests.gateway.editing import module_fake as module_fake
 from tests.gateway.test_whole import gateway
-from tests.world import World, film_document, open_world
+from tests.world import World, film_document
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FORMATS = ("otio", "otioz", "edl", "fcpxml")
 NOTE = "Hold this longer"
-
-
-@pytest.fixture(scope="module")
-def module_fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServer]:
-    with fake_server(tmp_path_factory.mktemp("fake") / "fake.db", latency_scale=0.02) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def finished(
-    servers: Servers, module_fake: FakeServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Editor]:
-    folder = tmp_path_factory.mktemp("interchange")
-    async with open_world(servers, module_fake, folder) as world, gateway(world) as http:
-        document = film_document(
-            4, output=OUTPUT, quality=QUALITY, transition={"type": "crossfade", "duration": "0.25"}
-        )
-        document["shots"][1]["dialogue"] = "Who is there?"
-        document["shots"][2]["seed"] = 7
-        film_id = await world.submit(document)
-        await world.until_film(film_id, Execution.SUCCEEDED)
-        await world.until_closed(film_id)
-        yield Editor(world, http, film_id, folder)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def editor(finished: Editor) -> AsyncIterator[Editor]:
-    """The film in its own cut, and proof that the test cost nothing."""
-    before = finished.spending()
-    yield finished
-    await finished.made()
-    await finished.clear()
-    assert finished.spending() == before
 
 
 async def test_an_independent_reader_opens_every_format(editor: Editor, tmp_path: Path) -> None:

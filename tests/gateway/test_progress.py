@@ -13,6 +13,7 @@ from filmforge.domain import Execution, Review
 from filmforge.gateway import progress
 from filmforge.gateway.progress import Pace
 from filmforge.ledger.events import Event
+from filmforge.ledger.tables import events
 from tests.gateway.api import Api
 
 
@@ -86,6 +87,28 @@ def test_an_event_arrives_while_the_film_runs(api: Api, monkeypatch: pytest.Monk
         assert time.monotonic() - began < 5
         api.ledger.films.set(film_id, Execution.SUCCEEDED)
         assert any(m.get("event") == "film.done" for m in stream)
+
+
+def test_a_film_is_followed_until_its_end_is_told(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last event may be kept back a while, for earlier ones that are about to turn up."""
+    monkeypatch.setattr(progress, "HEARTBEAT_S", 0.1)
+    film_id = api.submitted()
+    api.ledger.films.set(film_id, Execution.SUCCEEDED)
+    with monkeypatch.context() as patched:
+        kept_back = events.c.type != "film.done"
+        patched.setattr(
+            "filmforge.ledger.events._settled", lambda _, wanted: wanted.where(kept_back)
+        )
+        seen = {"Last-Event-ID": str(api.ledger.events.newest(film_id))}
+        with api.http.stream("GET", f"/v1/films/{film_id}/events", headers=seen) as answer:
+            assert answer.status_code == 200
+            stream = messages(answer.iter_lines())
+            for _ in range(2):
+                assert any("comment" in message for message in stream)
+            patched.undo()
+            assert any(m.get("event") == "film.done" for m in stream)
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30])

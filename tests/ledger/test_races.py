@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from filmforge.domain import Asset, Execution, Kind, Stage, Tags
 from filmforge.errors import BudgetExceeded, Conflict, FilmStopped
 from filmforge.ledger import Ledger
 from filmforge.ledger.events import record_event
+from filmforge.ledger.tables import films
 from tests.ledger.conftest import add_film, asset, at_once, claim, digest, job, request
 
 ONE = Decimal(1)
@@ -201,6 +203,23 @@ def test_a_watcher_misses_no_event_that_was_numbered_early_and_committed_late(
         between = pool.submit(ledger.events.since, "attic", seen[-1]).result()
         seen += [event.id for event in between]
     after = ledger.events.since("attic", seen[-1])
+    assert [event.type for event in (*between, *after)] == ["early", "late"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_watcher_misses_no_event_beside_which_one_of_an_older_transaction_is_written(
+    ledger: Ledger,
+) -> None:
+    """The older transaction gets the later event, and is over before the younger one."""
+    seen = ledger.events.newest("attic")
+    with ledger.db.engine.begin() as younger:
+        with ledger.db.engine.begin() as older:
+            older.execute(update(films).where(films.c.film_id == "attic").values(title="Old"))
+            record_event(younger, "attic", "early")
+            record_event(older, "attic", "late")
+        between = ledger.events.since("attic", seen)
+        seen = max([seen, ledger.events.newest("attic"), *(event.id for event in between)])
+    after = ledger.events.since("attic", seen)
     assert [event.type for event in (*between, *after)] == ["early", "late"]
 
 

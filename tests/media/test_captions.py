@@ -226,5 +226,7 @@ def test_what_a_user_writes_is_checked_by_name() -> None:
     ):
         with pytest.raises(ValidationError, match=reason):
             Subtitles.model_validate(wrong)
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        Card.model_validate({"text": " \n "})
     with pytest.raises(ValidationError, match="Make the card longer"):
         Card.model_validate({"text": "x", "duration": 1, "fade_in": 0.6})

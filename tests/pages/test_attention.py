@@ -1,23 +1,13 @@
 """Attention: why a shot stands still, what each choice costs, and what comes of choosing."""
 
-import ast
-import importlib
-import pkgutil
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-import activities
-import filmforge
-import workflows
 from filmforge.domain import Execution, Kind
-from filmforge.errors import FilmError
 from filmforge.gateway.attention import attention_for
-from filmforge.gateway.reasons import OF_FILMS, OF_SHOTS, of_shot
 from filmforge.rights import Given, Role
 from tests.pages.house import KEY, House, come_in, field, sign_in
 from tests.pages.till import CLIP, FRAME, failed, found_black, lost, paid, parked, priced, sent
@@ -158,6 +148,20 @@ async def test_a_retry_that_became_dearer_than_the_page_said_is_refused(attic: H
     assert attic.desk.wishes == []
 
 
+async def test_a_price_between_two_micro_dollars_is_told_rounded_up_as_it_is_reserved(
+    attic: House, monkeypatch: pytest.MonkeyPatch
+):
+    provider, _ = attic.gateway.registry.model("fake:image-1", Kind.IMAGE)
+    monkeypatch.setattr(type(provider), "quote", lambda *_: Decimal("0.0053122"))
+    failed(attic, "shot_002", "provider_failed")
+    async with attic.client() as client:
+        await sign_in(client, KEY)
+        html = (await client.get(PAGE)).text
+        form = form_of(html, f"{SHOT}/retry")
+        assert form["usd"] == "0.010626"
+        assert (await choose(client, form, "retry")).status_code == 303
+
+
 async def test_another_model_makes_the_shot_at_the_price_that_was_listed(attic: House):
     failed(attic, "shot_002", "content_refused")
     async with attic.client() as client:
@@ -289,6 +293,30 @@ async def test_a_film_that_cannot_be_delivered_can_be_tried_again(attic: House):
     assert [type(wish).__name__ for wish in attic.desk.wishes] == ["TryAgain"]
 
 
+async def test_trying_a_film_again_for_free_resumes_none_that_was_cancelled_meanwhile(
+    attic: House,
+):
+    attic.ledger.films.set("attic", Execution.NEEDS_ATTENTION, "undelivered", "the disk is full")
+    async with attic.client() as client:
+        await sign_in(client, KEY)
+        form = form_of((await client.get(PAGE)).text, "/films/attic/resume")
+        attic.ledger.films.set("attic", Execution.CANCELLED)
+        answer = await choose(client, form, "resume", "/films/attic")
+    assert answer.status_code == 409
+    assert "the film is cancelled by now" in answer.text
+    assert attic.ledger.films.read("attic").execution is Execution.CANCELLED
+
+
+async def test_a_film_is_let_out_only_as_it_was_seen(attic: House):
+    attic.ledger.films.set("attic", Execution.NEEDS_ATTENTION, "quality", "it is black")
+    async with attic.client() as client:
+        await sign_in(client, KEY)
+        form = {"form_key": field((await client.get("/new")).text, "form_key")}
+        answer = await choose(client, form, "accept", "/films/attic")
+    assert answer.status_code == 422
+    assert attic.desk.wishes == []
+
+
 async def test_modules_are_answered_in_json_and_told_problems(attic: House):
     failed(attic, "shot_002", "provider_failed")
     async with attic.client() as client:
@@ -313,76 +341,6 @@ async def test_many_shots_are_shown_a_page_at_a_time(house: House):
         assert "shot-shot_015" in first
         assert "shot-shot_016" not in first
         assert "shot-shot_030" in (await client.get(PAGE, params={"start": 15})).text
-
-
-def _modules(package: object) -> Iterator[Path]:
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if ".migrations" in found.name:  # Alembic runs those
-            continue
-        module = importlib.import_module(found.name)
-        if module.__file__:
-            yield Path(module.__file__)
-
-
-def _all_errors(base: type[FilmError] = FilmError) -> Iterator[type[FilmError]]:
-    yield base
-    for kind in base.__subclasses__():
-        yield from _all_errors(kind)
-
-
-def _strings(node: ast.AST) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
-
-
-def _said_in(path: Path) -> Iterator[str]:
-    """The words that a module gives as a reason or as the code of a failure."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.keyword) and node.arg in ("reason", "failure_code"):
-            yield from _strings(node.value)
-        elif isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == "reason":
-                    yield from _strings(value)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            told = node.args[:2] if node.func.attr in ("_block", "_tell") else []
-            yield from (word for each in told for word in _strings(each) if " " not in word)
-
-
-def test_every_error_has_words_for_people():
-    for package in (filmforge, activities):
-        list(_modules(package))
-    elsewhere = ("filmforge.gateway", "filmforge.cli", "tests")
-    told = [kind for kind in _all_errors() if not kind.__module__.startswith(elsewhere)]
-    codes = {kind.code for kind in told}
-    assert codes - {*OF_SHOTS} == set()
-
-
-def test_every_reason_that_workflows_and_books_give_has_words_for_people():
-    sources = list(_modules(workflows))
-    sources += [path for path in _modules(activities) if path.name in ("books.py", "generate.py")]
-    words = {word for path in sources for word in _said_in(path)} - {"", "; "}
-    assert {"quality", "written_off", "timed_out", "undelivered", "assembly_failed"} <= words
-    assert words - {*OF_SHOTS, *OF_FILMS} == set()
-
-
-def test_every_code_that_providers_report_has_words_for_people():
-    folder = Path(filmforge.__path__[0]) / "providers"
-    codes = set()
-    for path in folder.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            if called and node.func.id == "JobReport":
-                given = [word for word in node.keywords if word.arg == "code"]
-                codes |= {word for each in given for word in _strings(each.value)} - {"code"}
-    assert {"content_refused", "provider_failed"} <= codes
-    assert codes - {*OF_SHOTS} == set()
-
-
-def test_a_word_of_a_provider_that_is_new_is_named_and_can_be_retried():
-    assert of_shot("odd_word").title == "The provider says: odd_word"
-    assert "retry" in of_shot("odd_word").choices
 
 
 async def test_showing_prices_creates_no_paid_step(attic: House):

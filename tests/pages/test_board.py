@@ -100,11 +100,18 @@ async def test_words_of_people_stay_words_on_the_board(attic: House):
 
 
 async def test_only_who_may_decide_gets_links_that_decide(attic: House):
+    """A guest's lead to the page of the shot, which ends with the link that let them in."""
     await attic.waiting("An attic")
     for gives, links in ((Given.SEE, 0), (Given.COMMENT, 0), (Given.DECIDE, 1)):
         async with guest(attic, gives) as client:
             for path in ("/films/attic", "/films/attic/cards"):
-                assert (await client.get(path)).text.count("/review/") == links
+                page = (await client.get(path)).text
+                link = '<a class="go" href="/films/attic/shots/shot_001">'
+                assert (page.count(link), page.count('class="go"')) == (links, links)
+                assert "/review/" not in page
+    async with attic.client() as client:
+        await sign_in(client, attic.member("Ada", Role.REVIEWER))
+        assert (await client.get("/films/attic")).text.count("/review/") == 1
 
 
 async def test_who_may_not_see_the_film_gets_nothing_of_it(attic: House):

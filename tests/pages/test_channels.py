@@ -183,6 +183,19 @@ async def test_channels_of_every_film_have_a_page_of_their_own(attic: House, sla
     assert len(attic.ledger.channels.all()) == 2
 
 
+async def test_who_removed_a_channel_of_every_film_stays_to_be_seen(attic: House, slack: Chat):
+    async with attic.client() as client:
+        await sign_in(client, attic.member("Kim", Role.PRODUCER))
+        await send(client, "/channels", wish(slack.url, name="Everybody"), "/channels")
+        (row,) = kept(attic)
+        assert "Told no longer" not in (await client.get("/channels")).text
+        await send(client, f"/channels/{row.channel_id}/revoke", {}, "/channels")
+        text = (await client.get("/channels")).text
+        assert "<bdi>Kim</bdi> removed <bdi>Everybody</bdi>" in text
+        assert "opensesame" not in text
+        assert "Told no longer" not in (await client.get(PAGE)).text
+
+
 async def test_the_page_says_what_went_out_and_what_failed(attic: House, slack: Chat):
     ledger = attic.ledger
     ledger.channels.add(

@@ -1,12 +1,13 @@
 """Who is let in to the pages, by which door, and how long."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from filmforge.gateway.limits import MOST_GUESSES
-from filmforge.gateway.passphrases import hash_passphrase
 from filmforge.gateway.pages.sessions import FILM_COOKIE, MEMBER_COOKIE
+from filmforge.gateway.passphrases import hash_passphrase
 from filmforge.ledger.shares import MOST_FAILURES
 from filmforge.rights import Given, Role
 from tests.pages.house import KEY, House, come_in, field, sign_in
@@ -49,10 +50,13 @@ async def test_a_key_of_the_house_signs_in_and_leads_to_where_one_wanted_to_go(a
         assert (await client.get(THUMB)).status_code == 404
 
 
-@pytest.mark.parametrize("address", ["//evil.test/", "https://evil.test/", "/\\evil.test", "x"])
+@pytest.mark.parametrize(
+    "address", ["//evil.test/", "https://evil.test/", "/\\evil.test", "/\t/evil.test", "//[", "x"]
+)
 async def test_signing_in_leads_nowhere_else(attic: House, address: str):
     async with attic.client() as client:
-        page = await client.get("/sign-in")
+        page = await client.get("/sign-in", params={"next": address})
+        assert field(page.text, "next") == ""
         form = {"key": KEY, "form_key": field(page.text, "form_key"), "next": address}
         assert (await client.post("/sign-in", data=form)).headers["location"] == "/films"
 
@@ -138,6 +142,16 @@ async def test_a_passphrase_is_asked_for_and_guesses_close_the_link(attic: House
     assert ("share.refused", "share link") in actions(attic)
 
 
+async def test_many_guesses_at_once_are_no_more_than_those_one_after_another(attic: House):
+    address = attic.share(Given.SEE, passphrase=hash_passphrase("rafters"))
+    async with attic.client() as client:
+        page = await client.get(address)
+        form = {"name": "Kim", "passphrase": "trunk", "form_key": field(page.text, "form_key")}
+        guesses = [client.post(address, data=form) for _ in range(2 * MOST_FAILURES)]
+        codes = [answer.status_code for answer in await asyncio.gather(*guesses)]
+    assert sorted(codes) == [403] * MOST_FAILURES + [429] * MOST_FAILURES
+
+
 async def test_guesses_of_links_and_keys_are_slowed_down(attic: House):
     async with attic.client() as client:
         for _ in range(MOST_GUESSES):
@@ -162,3 +176,24 @@ async def test_the_api_lets_members_do_what_their_role_says(
         body = {"limit_usd": "a lot"}
         answer = await client.post("/v1/films/attic/budget", headers=key, json=body)
         assert answer.status_code == spends
+
+
+async def test_only_those_who_may_decide_are_told_the_links_that_decide(attic: House):
+    await attic.waiting("An attic")
+    async with attic.client() as client:
+        for role, told in ((Role.VIEWER, 0), (Role.REVIEWER, 1)):
+            key = {"authorization": f"Bearer {attic.member(role, role)}"}
+            film = (await client.get("/v1/films/attic", headers=key)).json()
+            assert len(film["gates"]) == told
+
+
+async def test_a_guest_who_decides_gets_no_link_that_outlives_their_own(attic: House):
+    await attic.waiting("An attic")
+    async with attic.client() as client, attic.client() as guest:
+        await sign_in(client, KEY)
+        await come_in(guest, attic.share(Given.DECIDE))
+        assert "/review/" in (await client.get("/films/attic")).text
+        for page in ("/films/attic", "/films/attic/cards", "/films/attic/shots/shot_001"):
+            text = (await guest.get(page)).text
+            assert "/shots/shot_001" in text
+            assert "/review/" not in text

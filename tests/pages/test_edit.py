@@ -262,6 +262,22 @@ async def test_one_shot_can_be_asked_for_while_the_others_stay_drafts(
     assert [draft.shot_id for draft in attic.ledger.drafts.of_film("attic")] == ["shot_002"]
 
 
+async def test_what_two_edits_share_is_paid_for_once_and_each_can_be_asked_for_alone(
+    attic: House, ada: httpx.AsyncClient, works: Works
+):
+    for number in ("001", "002"):
+        same = {"enhanced_prompt": "Snow.", "shot_type": "wide", "dialogue": "", "duration": "3"}
+        await edit(ada, EDIT.replace("001", number), **same)
+    page = (await ada.get("/films/attic/edit")).text
+    price_of_one = usd(price(attic, Kind.IMAGE) + price(attic, Kind.VIDEO))
+    assert page.count(f"Make this again ({price_of_one})") == 2
+    assert f"Make these again ({price_of_one})" in page
+    second = page.split('<form method="post" action="/films/attic/edit" class="remake">')[2]
+    answer = await ask(ada, second, shot_id="shot_002")
+    assert answer.status_code == 303, answer.text
+    assert [told.shot_id for told in works.told] == ["shot_002"]
+
+
 async def test_an_edit_that_changes_nothing_is_no_draft_and_one_can_be_discarded(
     attic: House, ada: httpx.AsyncClient
 ):
@@ -283,6 +299,8 @@ async def test_what_cannot_be_used_is_named_and_nothing_is_kept(
     assert "Seconds must be more than 0" in answer.text
     assert "A &lt;b&gt;bold" in answer.text
     assert (await edit(ada, image="nobody:x")).status_code == 422
+    empty = await edit(ada, image="")
+    assert "Frame by can&#39;t be left empty. Name a model, such as fake:image-1." in empty.text
     assert attic.ledger.drafts.of_film("attic") == []
 
 

@@ -1,11 +1,17 @@
 """Pictures and clips through the gateway: only the film's own, and never as a page."""
 
+import asyncio
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import httpx
 import pytest
 from PIL import Image
 
+from filmforge.errors import NotFound
 from filmforge.gateway.thumbs import WIDTH
+from filmforge.gateway.tokens import sign_review
 from filmforge.rights import Given
 from tests.pages.house import House, come_in
 
@@ -64,8 +70,40 @@ async def test_a_small_picture_is_made_once_and_kept(attic: House):
         assert Image.open(io.BytesIO(first.content)).size == (WIDTH, WIDTH * 9 // 16)
     with attic.ledger.db.read() as tx:
         made = tx.exec_driver_sql("SELECT digest FROM makings").scalars().all()
-    async with attic.client() as client:  # another gateway: nothing is in its memory
+    busy = attic.app()  # another gateway: nothing is in its memory, and it has no time to draw
+    busy.state.looks = asyncio.Semaphore(0)
+    transport = httpx.ASGITransport(busy)
+    async with httpx.AsyncClient(transport=transport, base_url=attic.settings.public_url) as client:
         await come_in(client, attic.share(Given.SEE))
-        again = await client.get(path)
+        async with asyncio.timeout(20):
+            again = await client.get(path)
     assert again.content == first.content
     assert len(made) == 1
+
+
+async def test_a_file_that_the_store_lost_is_not_there(
+    attic: House, monkeypatch: pytest.MonkeyPatch
+):
+    @contextmanager
+    def lost(digest: str, *_: int) -> Iterator[None]:
+        raise NotFound(f"the store has no {digest}")
+        yield
+
+    gate = await attic.waiting("An attic")
+    link = sign_review(attic.settings, gate)[0]
+    monkeypatch.setattr(attic.store, "opened", lost)
+    async with attic.client() as client:
+        await come_in(client, attic.share(Given.SEE))
+        for address in ("/films/attic", link):
+            answer = await client.get(f"{address}/media/{gate.digest}")
+            assert answer.status_code == 404
+
+
+async def test_a_link_to_a_frame_shows_the_takes_of_its_shot_alone(attic: House):
+    attic.shot_list(1, "other")
+    gate, other = await attic.waiting("An attic"), await attic.waiting("A cellar", film_id="other")
+    link = sign_review(attic.settings, gate)[0]
+    async with attic.client() as client:
+        assert (await client.get(f"{link}/media/{gate.digest}")).status_code == 200
+        assert (await client.get(f"{link}/media/{other.digest}")).status_code == 404
+        assert (await client.get(f"/review/forged/media/{gate.digest}")).status_code == 403

@@ -5,16 +5,22 @@ import pytest
 from filmforge.domain import Kind
 from tests.pages.house import KEY, House, sign_in
 
+FILE = b'Content-Disposition: form-data; name="file"; filename="a.png"\r\n\r\na'
+
 
 @pytest.mark.parametrize(
     "part",
     [
         b"Content-Disposition: form-data; name=" + b"a" * 200_000,
         b'Content-Disposition: form-data; name="kind"\r\n\r\n' + b"a" * 200_000,
+        b"Content-Type: text/plain\r\n\r\n" + b"a" * 200_000,
+        FILE + b"\r\n--cut\r\n" + FILE,
     ],
-    ids=["header", "field"],
+    ids=["header", "field", "nameless", "two files"],
 )
-async def test_a_form_that_is_large_beside_its_file_is_refused(house: House, part: bytes):
+async def test_a_form_that_holds_more_than_one_file_and_small_fields_is_refused(
+    house: House, part: bytes
+):
     house.shot_list(1)
     boundary = {"content-type": "multipart/form-data; boundary=cut"}
     async with house.client() as client:

@@ -126,6 +126,24 @@ async def test_submitting_the_same_page_twice_makes_one_film(house: House, start
     assert set(starter.started) == {film.film_id}
 
 
+async def test_a_film_that_costs_more_than_the_page_said_is_not_submitted(
+    house: House, starter: Starter
+):
+    async with house.client() as client:
+        await sign_in(client, KEY)
+        models = {"image": "fake:image-1", "video": "fake:video-1"}
+        fields = form_of((await check(client, FOUNTAIN, **models)).text)
+        longer = await client.post("/new/submit", data={**fields, "r0.duration": "9"})
+        assert longer.status_code == 409
+        assert "more than the page said" in longer.text
+        assert house.ledger.films.recent() == []
+        for odd in ("?", "NaN"):
+            lost = await client.post("/new/submit", data={**fields, "seen_usd": odd})
+            assert lost.status_code == 400
+        assert (await client.post("/new/submit", data=form_of(longer.text))).status_code == 303
+    assert len(starter.started) == 1
+
+
 async def test_a_film_that_cannot_be_used_is_shown_again_with_its_words(house: House):
     async with house.client() as client:
         await sign_in(client, KEY)
@@ -151,6 +169,7 @@ async def test_rows_are_added_removed_and_moved_without_a_script(house: House):
         assert await done("down 0") == ["shot_002", "shot_001"]
         assert await done("add") == ["shot_002", "shot_001", "shot_003"]
         assert await done("remove 0") == ["shot_001", "shot_003"]
+        assert await done("remove ²") == ["shot_001", "shot_003"]
 
 
 async def test_what_a_film_says_besides_its_shots_is_kept_through_the_table(
@@ -212,6 +231,21 @@ async def test_a_duplicate_says_that_what_was_made_is_found_again(house: House, 
     brief = house.ledger.films.read(copy).brief
     same = quote(house.gateway.registry, brief, again.shot, again.direction, Kind.IMAGE)
     assert same.key == made.key
+
+
+async def test_a_duplicate_of_many_shots_keeps_what_the_film_says_besides_them(
+    house: House, starter: Starter
+):
+    house.shot_list(301, output={"width": 640, "height": 360})
+    async with house.client() as client:
+        await sign_in(client, KEY)
+        fields = form_of((await client.get("/films/attic/duplicate")).text)
+        assert "script" in fields
+        checked = form_of((await client.post("/new/check", data=fields)).text)
+        answer = await client.post("/new/submit", data=checked)
+        assert answer.status_code == 303, answer.text
+    copy = house.ledger.films.read(answer.headers["location"].removeprefix("/films/"))
+    assert (copy.shot_count, copy.brief.output.width) == (301, 640)
 
 
 async def test_a_guest_and_a_reviewer_make_no_films(house: House):

@@ -1,6 +1,7 @@
 """What no page may do, asked of every route there is, so that a new one cannot be forgotten."""
 
 import dataclasses
+import html
 import logging
 import re
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ import httpx
 import pytest
 import structlog.testing
 
+from filmforge.errors import ServiceUnavailable
 from filmforge.gateway.limits import MOST_GUESSES
-from filmforge.gateway.passphrases import hash_passphrase
 from filmforge.gateway.pages.forms import KEY_HEADER
+from filmforge.gateway.passphrases import hash_passphrase
 from filmforge.gateway.rendering import STATIC
 from filmforge.rights import Given
 from tests.pages.house import KEY, House, come_in, field, sign_in
@@ -100,6 +102,49 @@ async def test_no_page_tells_a_secret_or_where_anything_is_inside(house: House, 
         async for door, answer in every_page(client, house, stage):
             told = answer.text + answer.headers.get("content-security-policy", "")
             assert [each for each in stage.secrets if each in told] == [], door
+
+
+async def test_a_server_that_is_away_is_not_located(house: House, monkeypatch: pytest.MonkeyPatch):
+    house.shot_list(1)
+
+    def away(_: str) -> None:
+        raise ServiceUnavailable("the database did not answer: no route to 10.1.2.3:5432")
+
+    async with house.client() as client:
+        await come_in(client, house.share(Given.SEE))
+        monkeypatch.setattr(house.ledger.films, "read", away)
+        for headers in (BROWSER, {"accept": "application/json"}):
+            answer = await client.get("/films/attic", headers=headers)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert "in a minute" in answer.text
+            assert "10.1.2.3" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/films/attic?review=nonsense", 422),
+        ("GET", "/films?start=soon", 422),
+        ("GET", "/nowhere", 404),
+        ("POST", "/films", 405),
+        ("GET", "/films/attic", 500),
+    ],
+)
+async def test_what_is_wrong_is_a_page_for_people_and_a_document_for_programs(
+    house: House, monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: int
+):
+    house.shot_list(1)
+    if status == 500:
+        monkeypatch.setattr(house.ledger.films, "read", lambda: None)
+    app = httpx.ASGITransport(house.app(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=app, base_url=house.settings.public_url) as client:
+        await sign_in(client, KEY)
+        seen = await client.request(method, path, headers=BROWSER)
+        told = await client.request(method, path)
+    assert (seen.status_code, told.status_code) == (status, status)
+    assert is_page(seen)
+    assert "default-src 'none'" in seen.headers["content-security-policy"]
+    assert told.json()["detail"] in html.unescape(seen.text)
 
 
 async def test_every_form_refuses_what_is_not_from_a_page_of_ours(house: House, stage: Stage):

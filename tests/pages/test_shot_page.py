@@ -88,6 +88,7 @@ async def test_what_deciding_costs_stands_beside_the_buttons(attic: House):
         await sign_in(client, attic.member("Ada", Role.REVIEWER))
         page = await read(client)
     assert "Approve<small>costs up to 0.03 USD</small>" in page
+    assert "Choose<small>costs up to 0.03 USD</small>" in page
     assert '<option value="3">3 takes · costs up to 0.009 USD</option>' in page
 
 

@@ -81,3 +81,8 @@ def test_a_film_without_shots_is_left_to_the_api_to_refuse(text: str):
     assert draft.form == "json"
     assert draft.rows == ()
     assert draft.faults == ()
+
+
+def test_a_film_of_far_too_many_fields_is_one_fault():
+    fields = ",".join(f'"a{n}": NaN' for n in range(500))
+    assert len(read_script(f"{{{fields}}}".encode()).faults) == 1

@@ -1,5 +1,7 @@
 """Fountain screenplays, as people and their programs write them."""
 
+import time
+
 import pytest
 from pydantic import JsonValue
 
@@ -219,3 +221,26 @@ def test_a_screenplay_of_too_many_shots_is_refused_where_it_becomes_too_long():
 )
 def test_hostile_marks_are_read_in_no_time(hostile: str):
     read_script(f"INT. A - DAY\n\n{hostile}\n".encode(), "a.fountain")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "[[\n\n" * 5_000 + "x" * 2_000_000 + "]]",
+        "INT. A" + " " * 100_000 + "B\n\nOne.",
+        "INT. A\n\n" * 10_000,
+        "ANN\n" + "a " * 400_000,
+        "*a " * 300_000,
+    ],
+    ids=["open notes", "a wide heading", "one heading", "a long speech", "stars"],
+)
+def test_what_is_long_takes_no_more_time_than_its_length_warrants(hostile: str):
+    began = time.process_time()
+    read_script(hostile.encode(), "a.fountain")
+    assert time.process_time() - began < 5
+
+
+def test_scenes_of_one_heading_are_told_apart():
+    text = "INT. A\n\nOne.\n\nINT. A #a-2#\n\nTwo.\n\nINT. A\n\nThree.\n\nINT. A\n\nFour.\n"
+    scenes = [shot["scene_id"] for shot in told(read_script(text.encode(), "a.fountain"))]
+    assert scenes == ["int-a", "a-2", "int-a-2", "int-a-3"]

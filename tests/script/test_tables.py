@@ -72,7 +72,6 @@ def test_all_that_is_wrong_with_the_headings_and_the_rows_is_told_at_once():
         (1, "3 (prompt)", "enhanced_prompt"),
         (1, None, "duration"),
         (2, "4", "row"),
-        (2, "5", "row"),
     ]
     assert "Did you mean prompt?" in draft.faults[0].remedy
     assert len(draft.rows) == 2
@@ -163,3 +162,10 @@ def test_a_table_that_was_written_is_read_as_the_same_shots():
     text = write_table([each.model_dump(mode="json") for each in (shot, plain)])
     again = [Shot.model_validate(each) for each in shots(read_script(text.encode(), "x.tsv"))]
     assert again == [shot, plain]
+
+
+def test_a_table_of_far_too_many_columns_or_cells_is_one_fault():
+    wide = read_script(("prompt,duration," + "x," * 500 + "\nA,2").encode(), "x.csv")
+    assert [fault.problem for fault in wide.faults] == ["has 503 columns; at most 256 are read"]
+    long = read_script(("prompt,duration\n" + "A," * 500 + "A").encode(), "x.csv")
+    assert faults(long) == [(2, "3", "row")]

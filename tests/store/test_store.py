@@ -169,7 +169,7 @@ def test_a_missing_bucket_makes_the_store_unavailable(store: AssetStore) -> None
         AssetStore("elsewhere").check()
 
 
-async def test_a_server_that_does_not_answer_makes_the_store_unavailable(
+async def test_a_server_that_does_not_answer_makes_the_store_unavailable_and_is_not_located(
     monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -177,8 +177,9 @@ async def test_a_server_that_does_not_answer_makes_the_store_unavailable(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     store = AssetStore(BUCKET, f"http://127.0.0.1:{unused_tcp_port}")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as caught:
         await store.size(ABSENT)
+    assert str(unused_tcp_port) not in str(caught.value)
     with pytest.raises(StoreUnavailable):
         store.check()
 

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from filmforge.addresses import download
 from filmforge.commands import Accept, Replace, Seen, Skip
-from filmforge.domain import Kind, Providers
+from filmforge.domain import Execution, Kind, Providers
 from filmforge.errors import BadInput, Conflict, FilmError
 from filmforge.fields import Digest, Frozen, Identifier
 from filmforge.gateway.attention import attentions, film_attention, in_trouble
-from filmforge.gateway.control import accept_film, resume_film
+from filmforge.gateway.control import FilmTold, accept_film, resume_film
 from filmforge.gateway.estimate import estimate_apart
 from filmforge.gateway.lookup import KnownFilm, KnownShot, open_film
 from filmforge.gateway.pages.film_page import film_page
@@ -112,9 +112,13 @@ class ResolveChosen(Chosen):
 
 
 class FilmChosen(Frozen):
-    """What becomes of the film itself; `digest` is the assembled film that was seen."""
+    """The form that has the film itself tried again."""
 
-    digest: Digest | None = None
+
+class FilmSeen(Frozen):
+    """The assembled film that was seen and is let out."""
+
+    digest: Digest
 
 
 @router.get("/attention")
@@ -200,9 +204,9 @@ async def replace(
 
 @router.post("/resume")
 async def resume(request: Request, viewer: Producing, film: KnownFilm, gateway: Parts) -> Response:
-    """Assemble and deliver a film once more, or let one go on that ended."""
+    """Assemble and deliver a film once more."""
     await read_form(request, FilmChosen, viewer.form_key)
-    work = resume_film(gateway, film, None, viewer.who)
+    work = _tried_again(gateway, film, viewer)
     return await _done(request, viewer, gateway, film, None, "film", work)
 
 
@@ -211,9 +215,16 @@ async def accept_as_it_is(
     request: Request, viewer: Producing, film: KnownFilm, gateway: Parts
 ) -> Response:
     """Let out the film that is held back."""
-    form = await read_form(request, FilmChosen, viewer.form_key)
+    form = await read_form(request, FilmSeen, viewer.form_key)
     work = accept_film(gateway, film, viewer.who, form.digest)
     return await _done(request, viewer, gateway, film, None, "film", work)
+
+
+async def _tried_again(gateway: Gateway, film: FilmRecord, viewer: Viewer) -> FilmTold:
+    if film.execution is not Execution.NEEDS_ATTENTION:
+        # To resume a film that has ended may cost money, and the page has said that this is free.
+        raise Conflict(f"the film is {film.execution} by now: there is nothing to try again")
+    return await resume_film(gateway, film, None, viewer.who)
 
 
 def _wish(form: RetryChosen) -> tuple[RetryShot, Decimal | None]:

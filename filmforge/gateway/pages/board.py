@@ -16,7 +16,7 @@ from filmforge.gateway.pages.film_page import film_page
 from filmforge.gateway.pages.sessions import Session
 from filmforge.gateway.pages.viewer import AnyMember, Seeing, Viewer, viewer_by
 from filmforge.gateway.progress import last_event_id
-from filmforge.gateway.rendering import QUIET_HEADERS, fragment, page, static_files
+from filmforge.gateway.rendering import QUIET_HEADERS, fragment, page
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.board import Card, Wanted
@@ -27,8 +27,6 @@ from filmforge.ledger.outputs import FILM
 CARDS_AT_FIRST = 60
 CARDS_A_PART = 200
 FILMS_A_PAGE = 50
-# The decisions are a module of their own; without it the board shows and decides nothing.
-_SCRIPTS = tuple(name for name in ("board.js", "decide.js") if name in static_files)
 
 router = APIRouter(include_in_schema=False)
 Parts = Annotated[Gateway, Depends(gateway_of)]
@@ -124,12 +122,11 @@ def board_page(gateway: Gateway, viewer: Viewer, film: FilmRecord, wanted: Wante
         viewer,
         film,
         "Board",
-        scripts=_SCRIPTS,
+        scripts=("board.js", "decide.js"),
         at=at,
         wanted=wanted,
         reviews=list(Review),
         executions=list(Execution),
-        decides="decide.css" in static_files,
         outputs=made,
         **_cards(gateway, viewer, film, wanted, CARDS_AT_FIRST),
         **_figures(gateway, film),
@@ -143,8 +140,11 @@ def _cards(
     later = wanted.start + len(cards)
 
     def review_url(card: Card) -> str:
-        may = card.digest and viewer.may("decide")
-        return sign_review(gateway.settings, card)[0] if may else ""
+        if not (card.digest and viewer.may("decide")):
+            return ""
+        if viewer.session.door == "share":  # whose link may be revoked, which a frame's cannot
+            return f"/films/{film.film_id}/shots/{card.shot_id}"
+        return sign_review(gateway.settings, card)[0]
 
     return {
         "cards": cards,

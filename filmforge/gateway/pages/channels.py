@@ -201,19 +201,21 @@ async def _shown(
 ) -> Response:
     film_id = film.film_id if film else None
 
-    def read() -> tuple[list[ChannelView], list[ChannelView], list[Sent]]:
+    def read() -> tuple[list[ChannelView], list[ChannelView], list[Channel], list[Sent]]:
         known = gateway.ledger.channels.all()
         mine = [channel for channel in known if channel.film_id == film_id]
         others = [channel for channel in known if channel.film_id is None and film]
         ids = [channel.channel_id for channel in (*mine, *others)]
         sent = gateway.ledger.notices.recent(ids, film_id=film_id)
-        return [*map(channel_view, mine)], [*map(channel_view, others)], [*sent]
+        removed = [] if film else [*gateway.ledger.channels.removed()]
+        return [*map(channel_view, mine)], [*map(channel_view, others)], removed, [*sent]
 
-    mine, others, sent = await asyncio.to_thread(read)
+    mine, others, removed, sent = await asyncio.to_thread(read)
     values: dict[str, Any] = {
         "at": _address(film),
         "channels": mine,
         "others": others,
+        "removed": removed,
         "sent": sent,
         "names": {each.channel_id: each.name for each in (*mine, *others)},
         "made": made,

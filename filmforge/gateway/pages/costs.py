@@ -8,9 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from filmforge.errors import BadInput
 from filmforge.gateway.costs import check_month, csv_of
-from filmforge.gateway.estimate import CostToFinish, estimate_of_rest
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.pages.charts import Bars, Days, bars, days, shares_of
 from filmforge.gateway.pages.film_page import film_page
@@ -70,13 +68,10 @@ async def download_month(
 
 def _of_film(gateway: Gateway, film: FilmRecord) -> dict[str, Any]:
     report, budget = gateway.ledger.costs.report(film.film_id), gateway.ledger.budget(film.film_id)
-    to_finish, untold = _to_finish(gateway, film)
     shots = {line.name.removeprefix(f"{film.film_id}/"): line.spent for line in report.by["shot"]}
     return {
         "budget": budget,
         "report": report,
-        "to_finish": to_finish,
-        "untold": untold,
         "by_day": _days("Spent by day, with the limit of the film", report, budget.limit),
         "by_shot": bars("Spent by shot", shots),
         "by_provider": _bars("Spent by provider", report, "provider"),
@@ -105,13 +100,6 @@ def _of_month(gateway: Gateway, month: str) -> dict[str, Any]:
         "by_film": _bars("Spent by film", report, "film"),
         "by_provider": _bars("Spent by provider", report, "provider"),
     }
-
-
-def _to_finish(gateway: Gateway, film: FilmRecord) -> tuple[CostToFinish | None, str]:
-    try:
-        return estimate_of_rest(gateway, film).cost_to_finish_usd, ""
-    except BadInput as error:  # a model that was taken away must not hide what was paid
-        return None, str(error)
 
 
 def _days(title: str, report: CostReport, limit: Decimal | None) -> Days | None:

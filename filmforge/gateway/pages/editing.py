@@ -142,7 +142,7 @@ def _refuse_sound(shot: ShotRecord) -> None:
 
 
 def _wish(film: FilmRecord, record: ShotRecord, cells: Cells) -> RetryShot:
-    """What the cells say otherwise than the shot. Raises pydantic.ValidationError."""
+    """What the cells say otherwise than the shot. Raises pydantic.ValidationError or BadInput."""
     now = directed(record.shot, record.direction).model_dump(mode="json")
     said = cells.model_dump()
     given: dict[str, JsonValue] = {}
@@ -155,9 +155,10 @@ def _wish(film: FilmRecord, record: ShotRecord, cells: Cells) -> RetryShot:
     changes = {name: new[name] for name in EDITED if new[name] != now[name]}
     models = _models(film, record)
     other = {kind: said[kind].strip() for kind in MODELS if said[kind].strip() != models[kind]}
-    return RetryShot(
-        changes=changes, providers=Providers(**{kind: ref for kind, ref in other.items() if ref})
-    )
+    for kind, ref in other.items():
+        if not ref:
+            raise BadInput(kind, "can't be left empty", f"Name a model, such as {models[kind]}.")
+    return RetryShot(changes=changes, providers=Providers(**other))
 
 
 def _models(film: FilmRecord, record: ShotRecord) -> dict[str, str]:

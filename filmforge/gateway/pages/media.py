@@ -7,6 +7,7 @@ may be inside. Only what belongs to the film is given out, and only as what a br
 import asyncio
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -69,7 +70,7 @@ async def read_media(
     media_type = shown_as(asset.media_type)
     if request.method == "HEAD":
         return Response(None, 200 if whole else 206, headers, media_type)
-    pieces = _pieces(gateway.store, digest, part)
+    pieces = await _begun(gateway.store, digest, part)
     return StreamingResponse(pieces, 200 if whole else 206, headers, media_type)
 
 
@@ -85,8 +86,7 @@ async def read_thumb(
     thumbs: Thumbs = request.app.state.thumbs
     picture = thumbs.get(digest)
     if picture is None:
-        async with request.app.state.looks:
-            picture = await make_thumb(gateway, digest)
+        picture = await make_thumb(gateway, digest, request.app.state.looks)
         thumbs.keep(digest, picture)
     return Response(picture, headers=headers, media_type=JPEG)
 
@@ -97,9 +97,9 @@ def shown_as(media_type: str) -> str:
     return plain if _SHOWN.fullmatch(plain) else "application/octet-stream"
 
 
-def whole_file(gateway: Gateway, digest: str, media_type: str) -> Response:
-    """A stored file from its beginning to its end."""
-    pieces = _pieces(gateway.store, digest, _Part(0, _NO_END))
+async def whole_file(gateway: Gateway, digest: str, media_type: str) -> Response:
+    """A stored file from its beginning to its end. Raises NotFound."""
+    pieces = await _begun(gateway.store, digest, _Part(0, _NO_END))
     return StreamingResponse(pieces, headers=_HEADERS, media_type=shown_as(media_type))
 
 
@@ -120,6 +120,12 @@ def _asked(header: str, size: int) -> _Part | None:
     else:
         first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
     return _Part(first, last) if first <= last < size else None
+
+
+async def _begun(store: AssetStore, digest: str, part: _Part) -> Iterator[bytes]:
+    """The pieces of a file, once the store gave the first: till then it can be said if it can't."""
+    pieces = _pieces(store, digest, part)
+    return chain([await asyncio.to_thread(next, pieces, b"")], pieces)
 
 
 def _pieces(store: AssetStore, digest: str, part: _Part) -> Iterator[bytes]:

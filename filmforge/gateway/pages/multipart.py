@@ -24,8 +24,7 @@ class _Parts:
     fields: dict[str, bytearray] = field(default_factory=dict)
     held: bytearray = field(default_factory=bytearray)
     has_file: bool = False
-    _name: str = ""
-    _into: bytearray = field(default_factory=bytearray)
+    _into: bytearray | None = None
     _header: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
 
@@ -34,6 +33,9 @@ class _Parts:
         """The bytes that are kept in memory until the form is read."""
         kept = (self._header, self._value, *self.fields, *self.fields.values())
         return sum(map(len, kept))
+
+    def part_begin(self) -> None:
+        self._into = None
 
     def header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -44,14 +46,18 @@ class _Parts:
     def header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
             _, options = parse_options_header(bytes(self._value))
-            self._name = options.get(b"name", b"").decode("utf-8", "replace")
+            name = options.get(b"name", b"").decode("utf-8", "replace")
             is_file = b"filename" in options
+            if is_file and self.has_file:
+                raise _unreadable()
             self.has_file |= is_file and bool(options[b"filename"])
-            self._into = self.held if is_file else self.fields.setdefault(self._name, bytearray())
+            self._into = self.held if is_file else self.fields.setdefault(name, bytearray())
         self._header.clear()
         self._value.clear()
 
     def data(self, data: bytes, start: int, end: int) -> None:
+        if self._into is None:  # nothing said what it is
+            raise _unreadable()
         self._into += data[start:end]
 
 
@@ -72,7 +78,7 @@ async def receive_form(request: Request, path: Path, limit: int) -> Mapping[str,
                 await asyncio.to_thread(file.write, bytes(parts.held))
                 parts.held.clear()
         parser.finalize()
-        file.write(parts.held)
+        await asyncio.to_thread(file.write, parts.held)
         return {name: value.decode("utf-8") for name, value in parts.fields.items()}
     except (MultipartParseError, UnicodeDecodeError):
         raise _unreadable() from None
@@ -89,6 +95,7 @@ def _parser(request: Request, parts: _Parts) -> MultipartParser:
     return MultipartParser(
         options[b"boundary"],
         {
+            "on_part_begin": parts.part_begin,
             "on_header_field": parts.header_field,
             "on_header_value": parts.header_value,
             "on_header_end": parts.header_end,
@@ -99,5 +106,7 @@ def _parser(request: Request, parts: _Parts) -> MultipartParser:
 
 def _unreadable() -> Refusal:
     return Refusal(
-        400, "unreadable_body", "The form cannot be read: send it as multipart/form-data."
+        400,
+        "unreadable_body",
+        "The form cannot be read: send it as multipart/form-data, with one file at most.",
     )

@@ -5,6 +5,8 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -37,6 +39,7 @@ from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.gateway.submission import film_or_errors, usable_film
 from filmforge.gateway.wording import FieldError
 from filmforge.ledger.films import FilmRecord
+from filmforge.money import format_money
 from filmforge.script.draft import Fault
 from filmforge.script.table import FIELDS, LISTS
 from filmforge.script.writing import cells_of
@@ -93,10 +96,14 @@ async def submit(request: Request, viewer: AnyProducer, gateway: Parts) -> Respo
     sheet = await asyncio.to_thread(sheet_of, given)
     judged = await _judged(request, gateway, sheet)
     once = given.fields.get("once", "")
-    if judged.film is None:
+    if judged.film is None or judged.estimate is None:
         return await _page(gateway, viewer, sheet, judged, status=422, once=once)
     if not _ONCE.fullmatch(once):
         raise Refusal(400, "unreadable_body", "The form has lost its key: check the shots again.")
+    total = format_money(judged.estimate.total_usd)
+    if Decimal(total) > _seen_usd(given):
+        words = f"Nothing was submitted: it costs up to {total} USD, more than the page said."
+        return await _page(gateway, viewer, sheet, judged, status=409, words=words, once=once)
     try:
         told = await keep(gateway, judged.film, f"page-{once}")
     except Conflict as error:
@@ -104,6 +111,14 @@ async def submit(request: Request, viewer: AnyProducer, gateway: Parts) -> Respo
         words = f"Nothing was submitted: {error}. {other}."
         return await _page(gateway, viewer, sheet, judged, status=409, words=words)
     return RedirectResponse(f"/films/{told.film_id}", 303, QUIET_HEADERS)
+
+
+def _seen_usd(given: Given) -> Decimal:
+    """What the page said that the film would cost."""
+    with suppress(ArithmeticError):
+        if not (seen := Decimal(given.fields.get("seen_usd", ""))).is_nan():
+            return seen
+    raise Refusal(400, "unreadable_body", "The form has lost its price: check the shots again.")
 
 
 @router.get("/films/{film_id}/duplicate")
@@ -186,7 +201,6 @@ async def _page(
     known = {kind: gateway.registry.makers(kind, "speech") for kind in Kind}
     faults = judged.faults if judged else ()
     rows = [] if sheet.script or not judged else await asyncio.to_thread(_rows, sheet, judged)
-    rest: Mapping[str, JsonValue] = {} if sheet.script else sheet.rest
     return page(
         "new_film.html",
         status,
@@ -195,7 +209,7 @@ async def _page(
         sheet=sheet,
         judged=judged,
         rows=rows,
-        rest=json.dumps(rest),
+        rest=json.dumps(_unseen(sheet)),
         faults=faults[:MOST_FAULTS],
         untold=max(len(faults) - MOST_FAULTS, 0),
         main=MAIN,
@@ -207,6 +221,12 @@ async def _page(
         default_usd=gateway.settings.default_budget_usd,
         once=once if _ONCE.fullmatch(once) else secrets.token_urlsafe(24),
     )
+
+
+def _unseen(sheet: Sheet) -> Mapping[str, JsonValue]:
+    """What the film says that neither the fields of the page nor its text say."""
+    told = sheet.draft.film if sheet.script else {}
+    return {name: value for name, value in sheet.rest.items() if name not in told}
 
 
 def _rows(sheet: Sheet, judged: Judged) -> list[dict[str, object]]:

@@ -1,12 +1,16 @@
 """What deciding about a frame costs, in the words that stand beside its buttons."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from filmforge.direction import chosen
 from filmforge.errors import BadInput
+from filmforge.gateway.estimate import estimate_apart
 from filmforge.gateway.pages.prices import prices_of
 from filmforge.gateway.state import Gateway
 from filmforge.ledger.films import FilmRecord
+from filmforge.ledger.shots import ShotRecord
 from filmforge.money import ZERO, format_money
 
 
@@ -41,3 +45,15 @@ def priced(gateway: Gateway, film: FilmRecord, shot_id: str) -> Priced:
     except BadInput as error:
         return Priced(takes=False, why=f"{error.problem}. {error.remedy}")
     return Priced(found.approve_usd, found.retake_usd, found.takes)
+
+
+def choosing(
+    gateway: Gateway, film: FilmRecord, record: ShotRecord, frames: Sequence[str]
+) -> dict[str, str]:
+    """What going on with each of these frames of a shot costs, in words; reads the database."""
+    asked = [(record.shot, chosen(record.direction, frame)) for frame in frames]
+    made = estimate_apart(gateway, film, asked)
+    found = [
+        Priced(each.estimate_usd) if each else Priced(why="no model makes it") for each in made
+    ]
+    return {frame: each.approving for frame, each in zip(frames, found, strict=True)}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -35,7 +34,8 @@ class ShotPrices(Frozen):
     """What deciding about the frame of a shot costs at most, in US dollars.
 
     `approve_usd` is for the clip and the voice that are still to be made, `retake_usd` for one
-    new frame; `takes` tells whether several can be asked for at once.
+    new frame whatever exists: a note makes another request, and nobody has written it yet.
+    `takes` tells whether several can be asked for at once.
     """
 
     approve_usd: Money
@@ -106,8 +106,5 @@ def _told(
 ) -> ShotPrices:
     seeded = seeds_frames(gateway.registry, film, record.shot, record.direction)
     frames = [line for line in retake.lines if line.kind is Kind.IMAGE]
-    # Without a seed only a note makes another request, and nobody has written it yet.
-    each: list[Decimal] = [
-        line.estimate_usd if seeded else line.estimate_usd + line.saves_usd for line in frames
-    ]
-    return ShotPrices(approve_usd=goes_on.estimate_usd, retake_usd=sum(each, ZERO), takes=seeded)
+    each = sum((line.estimate_usd + line.saves_usd for line in frames), ZERO)
+    return ShotPrices(approve_usd=goes_on.estimate_usd, retake_usd=each, takes=seeded)

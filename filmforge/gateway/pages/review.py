@@ -8,7 +8,6 @@ for mail scanners and previews.
 import asyncio
 import unicodedata
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,11 +17,11 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, Validat
 from filmforge.commands import Answer, Decide
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
 from filmforge.fields import Frozen, Note
-from filmforge.gateway.bodies import raw_body, read_model
+from filmforge.gateway.bodies import read_model
 from filmforge.gateway.limits import guessing
 from filmforge.gateway.pages import standing
 from filmforge.gateway.pages.board import board_page
-from filmforge.gateway.pages.forms import unix_lines
+from filmforge.gateway.pages.forms import FORM, form_fields, is_form, unix_lines
 from filmforge.gateway.pages.frame import frame_page
 from filmforge.gateway.pages.notes import steered
 from filmforge.gateway.pages.sessions import begin, keep, sessions_of
@@ -37,9 +36,9 @@ from filmforge.gateway.wording import errors_of
 from filmforge.ledger.board import Wanted
 from filmforge.ledger.gates import Gate
 
-FORM = "application/x-www-form-urlencoded"
 BY_TOKEN: dict[str, Any] = {"security": []}
 NOBODY = "review link"
+_MOST_FIELDS = 16
 # The ledger shows a frame a moment before the film knows that it waits, and another decision a
 # moment after the film has taken it: in between the same verdict is handed in again.
 PAUSES_S = (0.1, 0.3, 0.6, 1.0, 0.0)
@@ -155,17 +154,10 @@ async def _answer(request: Request, gateway: Gateway, token: str, verdict: Verdi
 
 
 async def _words(request: Request) -> Words:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != FORM:
+    if not is_form(request):
         return await read_model(request, Words, optional=True)
     try:
-        text = (await raw_body(request)).decode("ascii")
-        fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=16)
-    except ValueError:
-        detail = "The form cannot be read: send UTF-8, percent-encoded, with few fields."
-        raise Refusal(400, "unreadable_body", detail) from None
-    try:
-        return Words.model_validate(dict(fields))
+        return Words.model_validate(await form_fields(request, _MOST_FIELDS))
     except ValidationError as error:
         raise invalid(errors_of(error, Words)) from None
 

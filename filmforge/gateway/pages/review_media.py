@@ -25,7 +25,7 @@ async def read_picture(
     """A take of the shot that the link is for."""
     link = _link(request, gateway, token)
     media_type = await asyncio.to_thread(_take, gateway, link, digest)
-    return whole_file(gateway, digest, media_type)
+    return await whole_file(gateway, digest, media_type)
 
 
 def _link(request: Request, gateway: Gateway, token: str) -> FrameLink:

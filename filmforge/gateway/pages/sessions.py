@@ -70,9 +70,9 @@ def keep(response: Response, settings: Settings, session: Session) -> None:
     )
 
 
-def forget(response: Response, film_id: str | None = None) -> None:
-    """Have the browser forget a session."""
-    response.delete_cookie(_name(film_id), path=_path(film_id), httponly=True, samesite="lax")
+def forget(response: Response) -> None:
+    """Have the browser forget the session for all pages."""
+    response.delete_cookie(MEMBER_COOKIE, path="/", httponly=True, samesite="lax")
 
 
 def sessions_of(request: Request, settings: Settings) -> list[Session]:

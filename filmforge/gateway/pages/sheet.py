@@ -121,7 +121,7 @@ def rearranged(sheet: Sheet, wish: str) -> Sheet:
     """The sheet with a row more or less, or moved: "add", "remove 3", "up 3", "down 3"."""
     rows = [cells_of(row.shot) if isinstance(row.shot, dict) else {} for row in sheet.draft.rows]
     verb, _, place = wish.partition(" ")
-    at = int(place) if place.isdigit() and int(place) < len(rows) else -1
+    at = int(place) if re.fullmatch(r"[0-9]{1,6}", place) and int(place) < len(rows) else -1
     if verb == "add":
         rows.append({"shot_type": "medium", "duration": "4"})
     elif verb == "remove" and at >= 0:

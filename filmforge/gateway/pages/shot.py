@@ -16,7 +16,7 @@ from filmforge.gateway.lookup import KnownFilm, KnownShot
 from filmforge.gateway.pages.film_page import film_page
 from filmforge.gateway.pages.frame import facts_of
 from filmforge.gateway.pages.notes import notes_for
-from filmforge.gateway.pages.priced import priced
+from filmforge.gateway.pages.priced import choosing, priced
 from filmforge.gateway.pages.viewer import Seeing, Viewer
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.ledger.films import FilmRecord
@@ -73,6 +73,12 @@ class ShotSeen:
         if self.gate:
             in_use = [card for card in in_use if card.take.digest == self.gate.digest]
         return in_use[-1] if in_use else None
+
+    @property
+    def choices(self) -> list[str]:
+        """The frames that somebody may go on with instead of the one that waits."""
+        frames = dict.fromkeys(c.take.digest for c in self.cards if c.take.kind is Kind.IMAGE)
+        return [frame for frame in frames if self.gate and frame != self.gate.digest]
 
     def card(self, digest: str) -> TakeCard:
         """The picture or clip of this digest. Raises NotFound."""
@@ -132,6 +138,7 @@ def _page(
         attention=attention_for(gateway, film, record),
         back="shot",
         price=priced(gateway, film, shot.shot_id) if asks else None,
+        choices=choosing(gateway, film, record, seen.choices) if asks else {},
         **_neighbours(gateway, record),
     )
 

@@ -1,6 +1,7 @@
 // The board while somebody looks at it: the rest of its cards, what changes, filters, clips.
 
 import { element, here } from "./film.js";
+import { onNews } from "./news.js";
 
 const list = document.getElementById("cards");
 const filters = document.getElementById("filters");
@@ -14,7 +15,6 @@ const TYPING_MS = 200;
 const NEWS_MS = 250;
 const AGAIN_MS = 5000;
 const REST_MS = 60_000;
-const CLOSED = 2;
 
 // Another choice of filters takes the place of what is still being loaded for the one before.
 let loading = new AbortController();
@@ -76,6 +76,8 @@ async function load(start, afresh) {
     }
     complete = true;
     more.hidden = true;
+    if (missed.size) changes(missed);
+    missed.clear();
   } catch (error) {
     if (!signal.aborted) tell(`Not all shots could be loaded: ${error.message}`, true);
   }
@@ -135,10 +137,16 @@ async function renewFigures() {
 }
 
 let restAt = -Infinity;
+let resting = 0;
 
 /** What it takes to finish is worked out for each shot: it comes by itself, and not at every change. */
 async function renewRest() {
-  if (performance.now() - restAt < REST_MS) return;
+  const early = restAt + REST_MS - performance.now();
+  if (early > 0) {
+    resting ||= setTimeout(renewRest, early);
+    return;
+  }
+  resting = 0;
   restAt = performance.now();
   const rest = document.getElementById("rest");
   try {
@@ -150,13 +158,14 @@ async function renewRest() {
 }
 
 const pending = new Set();
-let at = Number(list.dataset.at);
+// What changed while cards were on their way here, which may show it as it was before.
+const missed = new Set();
 let renewing = 0;
-let stream;
 
 async function renewAll() {
   const ids = [...pending];
   pending.clear();
+  if (!complete) for (const id of ids) missed.add(id);
   try {
     await Promise.all([renewFigures(), renewCards(ids)]);
     renewing = 0;
@@ -173,32 +182,18 @@ function hear() {
   renewing ||= setTimeout(renewAll, NEWS_MS);
 }
 
-function say(words, on = false) {
+function say(words, on) {
   live.textContent = words;
   live.classList.toggle("on", on);
 }
 
-/** Follow the film while the page is looked at; afterwards go on from what was seen. */
-function follow() {
-  stream?.close();
-  if (document.hidden) return;
-  stream = new EventSource(`${here}/live?after=${at}`);
-  stream.onopen = () => say("Live", true);
-  stream.onerror = () =>
-    say(stream.readyState === CLOSED ? "Not live: load the page again" : "Connecting again…");
-  stream.onmessage = (event) => {
-    const news = JSON.parse(event.data);
-    at = news.at;
-    for (const id of news.shots) pending.add(id);
-    hear();
-  };
+function changes(shots) {
+  for (const id of shots) pending.add(id);
+  hear();
 }
 
 // A decision that was refused: the card may not tell the truth.
-document.addEventListener("shot:doubted", (event) => {
-  for (const id of event.detail.shots) pending.add(id);
-  hear();
-});
+document.addEventListener("shot:doubted", (event) => changes(event.detail.shots));
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let playing;
@@ -248,11 +243,7 @@ figures.addEventListener("click", (event) => {
   filtered();
 });
 
-document.addEventListener("visibilitychange", follow);
-addEventListener("pageshow", (event) => event.persisted && follow());
-addEventListener("pagehide", () => stream?.close());
-
-follow();
+onNews(list.dataset.at, changes, say);
 renewRest();
 if (more.dataset.later) load(more.dataset.later, false);
 else complete = true;

@@ -5,6 +5,7 @@ import { board, cardOf, single } from "./cards.js";
 import { equip } from "./deciders.js";
 import { element, here, may } from "./film.js";
 import { listen } from "./keys.js";
+import { keepUnsent } from "./notes.js";
 import { approvalWords } from "./prices.js";
 import { isSelected, offerMany, select, showMany, showSelected } from "./selecting.js";
 import { Queue } from "./undo.js";
@@ -95,17 +96,19 @@ function ready(card) {
   return false;
 }
 
-function decide(decisions, words) {
+/** Let decisions wait to be sent; `told` says what a choice costs that is not the frame that waits. */
+function decide(decisions, words, told) {
   for (const { shot_id } of decisions) settled.delete(shot_id);
-  const spends = decisions.filter((each) => each.verdict !== "reject").map((each) => each.shot_id);
-  const cost = spends.length ? approvalWords(spends) : undefined;
+  const spends = decisions.filter((each) => each.verdict === "approve").map((each) => each.shot_id);
+  const cost = spends.length ? approvalWords(spends) : told && Promise.resolve(told);
   queue.add(decisions, words, cost);
   say(`${words}. Press U to undo.`);
-  cost?.then((told) => queue.holds(spends[0]) && say(`${words}, ${told}. Press U to undo.`));
+  const [{ shot_id }] = decisions;
+  cost?.then((price) => queue.holds(shot_id) && say(`${words}, ${price}. Press U to undo.`));
 }
 
-function decideOne(decision) {
-  decide([decision], `${decision.shot_id} ${DONE[decision.verdict].toLowerCase()}`);
+function decideOne(decision, told) {
+  decide([decision], `${decision.shot_id} ${DONE[decision.verdict].toLowerCase()}`, told);
 }
 
 function approve(card) {
@@ -137,17 +140,22 @@ async function approveMany(chosen) {
 }
 
 /** A form of the page of a shot, decided here instead of by loading a page. */
-function sent(event) {
+async function sent(event) {
   const form = event.target;
   if (!form.matches("#verdict, .choosing")) return;
   event.preventDefault();
-  if (!event.submitter?.value || !ready(single)) return;
-  const given = Object.fromEntries(new FormData(form));
-  const decision = { shot_id: given.shot_id, digest: given.digest, verdict: event.submitter.value };
-  if (given.note?.trim()) decision.note = given.note.trim();
-  if (decision.verdict === "choose") decision.instead_of = given.instead_of;
-  if (decision.verdict === "reject" && given.takes) decision.takes = Number(given.takes);
-  decideOne(decision);
+  const verdict = event.submitter?.value;
+  if (!verdict || !ready(single)) return;
+  const { shot_id, digest, note = "", instead_of, takes } = Object.fromEntries(new FormData(form));
+  const decision = { shot_id, digest, verdict, note: note.trim() };
+  if (verdict === "choose") decision.instead_of = instead_of;
+  if (verdict === "reject") {
+    if (takes) decision.takes = Number(takes);
+    const left = await keepUnsent(digest, decision.note);
+    if (left === null || !ready(single)) return;
+    decision.note = left;
+  }
+  decideOne(decision, verdict === "choose" ? event.submitter.querySelector("small").textContent : undefined);
 }
 
 /** In the note of a shot's page Ctrl and Enter rejects, and Escape leaves it. */
@@ -186,10 +194,12 @@ listen({
   help: showKeys,
 });
 
+queue.recall();
+
 const help = element("button", { type: "button", className: "quiet help", textContent: "?", title: "Keys" });
 help.setAttribute("aria-label", "Show the keys");
 help.addEventListener("click", showKeys);
-place.append(help);
+document.querySelector(".top .who").before(help);
 
 if (board) {
   const refresh = (shots) => {

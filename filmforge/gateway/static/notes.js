@@ -5,7 +5,16 @@ import { Surface } from "./marks.js";
 import { onNews } from "./news.js";
 
 const section = document.getElementById("notes");
+let keep = async (_frame, note) => note;
 if (section) begin();
+
+/**
+ * Send what is drawn or written here and not sent yet before a frame is rejected with a note, whose
+ * words go with marks that have none; resolves to the note that is left, or null if nothing was sent.
+ */
+export function keepUnsent(frame, note) {
+  return keep(frame, note);
+}
 
 function begin() {
   const { shot, digest } = section.dataset;
@@ -18,7 +27,11 @@ function begin() {
   const places = `/shots/${encodeURIComponent(shot)}/notes`;
 
   if (form && surface) tools();
-  section.addEventListener("submit", send);
+  if (form) keep = keepAll;
+  section.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(event.target);
+  });
   list.addEventListener("focusin", (event) => show(event.target.closest(".thread")));
   list.addEventListener("click", (event) => {
     const thread = event.target.closest(".thread");
@@ -85,9 +98,17 @@ function begin() {
     stage.scrollIntoView({ block: "nearest" });
   }
 
-  async function send(event) {
-    event.preventDefault();
-    const sent = event.target;
+  async function keepAll(frame, note) {
+    const { text } = form.elements;
+    if (!text.value.trim() && !surface?.marks.length) return note;
+    const lent = frame === digest && !text.value.trim();
+    if (lent) text.value = note;
+    if (!form.reportValidity() || !(await send(form))) return null;
+    return lent ? "" : note;
+  }
+
+  /** Send a form of the notes; resolves to whether it was taken. */
+  async function send(sent) {
     const path = new URL(sent.action).pathname.slice(here.length);
     const body = Object.fromEntries(new FormData(sent));
     delete body.form_key;
@@ -100,8 +121,10 @@ function begin() {
       else sent.reset();
       say("");
       await refresh();
+      return true;
     } catch (error) {
       say(error.message);
+      return false;
     } finally {
       button.disabled = false;
     }

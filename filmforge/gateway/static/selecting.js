@@ -3,7 +3,8 @@
 import { board, cardOf, cards } from "./cards.js";
 import { element, may } from "./film.js";
 
-const selected = new Set();
+// The frame that each selected shot showed: another one was not meant.
+const selected = new Map();
 const approve = element("button", { type: "button", className: "yes" });
 const clear = element("button", { type: "button", className: "quiet", textContent: "Clear" });
 const bar = element("div", { className: "bulk", hidden: true }, approve, clear);
@@ -14,9 +15,9 @@ export function offerMany(place, waiting, chosen) {
   if (!board || !may("decide")) return;
   waits = waiting;
   place.append(bar);
-  approve.addEventListener("click", () => chosen(selected.size ? [...selected].map(cardOf).filter(Boolean) : cards()));
+  approve.addEventListener("click", () => chosen(selected.size ? [...selected.keys()].map(cardOf).filter(Boolean) : cards()));
   clear.addEventListener("click", () => {
-    for (const shotId of [...selected]) select(shotId, false);
+    for (const shotId of [...selected.keys()]) select(shotId, false);
   });
   showMany();
 }
@@ -29,16 +30,19 @@ export function isSelected(shotId) {
 /** Select a shot, or not any more. */
 export function select(shotId, on) {
   if (on === selected.has(shotId)) return;
-  if (on) selected.add(shotId);
+  const card = cardOf(shotId);
+  if (on) selected.set(shotId, card.dataset.digest);
   else selected.delete(shotId);
-  showSelected(cardOf(shotId));
+  showSelected(card);
   showMany();
 }
 
 /** Show on a card whether it is selected. */
 export function showSelected(card) {
   if (!card) return;
-  const on = selected.has(card.dataset.shot);
+  const { shot, digest } = card.dataset;
+  if (selected.get(shot) !== digest) selected.delete(shot);
+  const on = selected.has(shot);
   card.classList.toggle("selected", on);
   const box = card.querySelector(".deciders input");
   if (box) box.checked = on;

@@ -1,12 +1,15 @@
 // Decisions on their way: each waits in the page for a while, where it can be undone.
 
-import { element, post } from "./film.js";
+import { element, filmId, post } from "./film.js";
 
 const UNDO_MS = Number(document.getElementById("film").dataset.undoS) * 1000;
-// A page that is left may still send 64 KiB in all; for more than that the browser asks to wait.
+// A page that is left may still send 64 KiB in all; with more than that under way the browser asks
+// to wait.
 const MOST_LEAVING_BYTES = 60_000;
 const MOST_AT_ONCE_BYTES = 20_000;
 const MOST_AT_ONCE = 100;
+// Where what had no answer when a page was left stands for the next page of the film.
+const UNSURE = `unsure:${filmId}`;
 
 /**
  * The queue of a page, shown in `place`. It tells `held(decisions)`, `undone(decisions, words)`,
@@ -17,7 +20,7 @@ export class Queue {
   #told;
   #entries = [];
   #leaving = 0;
-  #staying = 0;
+  #unsure = new Set();
 
   constructor(place, told) {
     this.#place = place;
@@ -27,7 +30,7 @@ export class Queue {
     document.addEventListener("visibilitychange", () => document.hidden && this.flush());
     addEventListener("beforeunload", (event) => {
       this.flush();
-      if (this.#staying) event.preventDefault();
+      if (this.#unsure.size) event.preventDefault();
     });
   }
 
@@ -63,6 +66,12 @@ export class Queue {
     for (const entry of [...this.#entries]) this.#send(entry);
   }
 
+  /** Offer again what the page before was left with. */
+  recall() {
+    const why = new Error("The page was left before an answer came.");
+    for (const unsure of JSON.parse(localStorage.getItem(UNSURE) ?? "[]")) this.#offer(unsure, why);
+  }
+
   #drop(entry) {
     const place = this.#entries.indexOf(entry);
     if (place < 0) return false;
@@ -84,31 +93,46 @@ export class Queue {
   async #sendPart(part, words) {
     const size = bytes(part);
     const keepalive = this.#leaving + size <= MOST_LEAVING_BYTES;
-    this.#count(keepalive, size);
+    const unsure = { part, words };
+    if (keepalive) this.#leaving += size;
+    else this.#keep(unsure);
     try {
       const { results } = await post("/decisions", { decisions: part }, { keepalive });
+      this.#forget(unsure);
       const found = new Map(results.map((result) => [result.shot_id, result]));
       for (const each of part) this.#told.settled(each, found.get(each.shot_id));
     } catch (error) {
-      this.#offer(part, words, error);
+      this.#offer(unsure, error);
     } finally {
-      this.#count(keepalive, -size);
+      if (keepalive) this.#leaving -= size;
     }
   }
 
-  #count(keepalive, size) {
-    if (keepalive) this.#leaving += size;
-    else this.#staying += size;
+  #keep(unsure) {
+    this.#unsure.add(unsure);
+    this.#remember();
+  }
+
+  #forget(unsure) {
+    if (this.#unsure.delete(unsure)) this.#remember();
+  }
+
+  #remember() {
+    if (this.#unsure.size) localStorage.setItem(UNSURE, JSON.stringify([...this.#unsure]));
+    else localStorage.removeItem(UNSURE);
   }
 
   /** What could not be sent stays in sight until it is sent again or dropped; twice does no harm. */
-  #offer(decisions, words, error) {
+  #offer(unsure, error) {
+    const { part: decisions, words } = unsure;
+    this.#keep(unsure);
     const again = element("button", { type: "button", className: "quiet", textContent: "Send again" });
     const drop = element("button", { type: "button", className: "quiet", textContent: "Drop" });
     const said = element("p", { textContent: `${words}: not sent. ${error.message}` });
     const card = element("li", { className: "pending failed" }, said, again, drop);
     again.addEventListener("click", () => {
       card.remove();
+      this.#forget(unsure);
       const entry = { decisions, words };
       entry.card = this.#shown(entry);
       this.#entries.push(entry);
@@ -116,6 +140,7 @@ export class Queue {
     });
     drop.addEventListener("click", () => {
       card.remove();
+      this.#forget(unsure);
       this.#told.undone(decisions, words);
     });
     this.#place.append(card);

@@ -25,6 +25,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("member_id", name="pk_members"),
         sa.UniqueConstraint("key_hash", name="uq_members_key_hash"),
     )
+    in_force = sa.text("revoked_at IS NULL")
+    op.create_index(
+        "uq_members_name",
+        "members",
+        ["name"],
+        unique=True,
+        sqlite_where=in_force,
+        postgresql_where=in_force,
+    )
     op.create_table(
         "channels",
         sa.Column("channel_id", sa.String(length=32), nullable=False),
@@ -39,6 +48,7 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(length=200), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("revoked_at", MOMENT, nullable=True),
+        sa.Column("revoked_by", sa.String(length=200), nullable=True),
         sa.Column("after_event", sa.BigInteger(), nullable=False),
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("problem_at", MOMENT, nullable=True),
