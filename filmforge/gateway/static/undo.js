@@ -11,6 +11,14 @@ const MOST_AT_ONCE = 100;
 // Where what had no answer when a page was left stands for the next page of the film.
 const UNSURE = `unsure:${filmId}`;
 
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(UNSURE) ?? "[]");
+  } catch {
+    return []; // this browser stores nothing
+  }
+}
+
 /**
  * The queue of a page, shown in `place`. It tells `held(decisions)`, `undone(decisions, words)`,
  * `settled(decision, result)` and `failed(decisions, words)`.
@@ -69,7 +77,7 @@ export class Queue {
   /** Offer again what the page before was left with. */
   recall() {
     const why = new Error("The page was left before an answer came.");
-    for (const unsure of JSON.parse(localStorage.getItem(UNSURE) ?? "[]")) this.#offer(unsure, why);
+    for (const unsure of kept()) this.#offer(unsure, why);
   }
 
   #drop(entry) {
@@ -118,8 +126,12 @@ export class Queue {
   }
 
   #remember() {
-    if (this.#unsure.size) localStorage.setItem(UNSURE, JSON.stringify([...this.#unsure]));
-    else localStorage.removeItem(UNSURE);
+    try {
+      if (this.#unsure.size) localStorage.setItem(UNSURE, JSON.stringify([...this.#unsure]));
+      else localStorage.removeItem(UNSURE);
+    } catch {
+      // A browser that stores nothing asks before the page is left, and that is all it can do.
+    }
   }
 
   /** What could not be sent stays in sight until it is sent again or dropped; twice does no harm. */
