@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-import boto3
+import botocore.session
 import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreached
+from botocore.loaders import create_loader
 
 from filmforge.errors import BadMedia, NotFound, StoreUnavailable
 from filmforge.fields import Frozen
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 
 CHUNK_BYTES = 1 << 20
 PRESIGNED_S = 3600
+# What S3 is like, in words of botocore's: read once, for it takes most of the time of a client.
+_DESCRIPTIONS = create_loader()
 
 
 class Loaded(Frozen):
@@ -74,9 +77,10 @@ class AssetStore:
             s3={"addressing_style": "path"} if endpoint else {},
             max_pool_connections=32,
         )
-        self._s3: S3Client = boto3.Session().client(
-            "s3", endpoint_url=endpoint or None, config=config
-        )
+        session = botocore.session.Session()
+        session.register_component("data_loader", _DESCRIPTIONS)
+        made = session.create_client("s3", endpoint_url=endpoint or None, config=config)
+        self._s3 = cast("S3Client", made)
 
     async def put(self, path: Path, media_type: str) -> Stored:
         """Store a file create-only under its digest; storing it again changes nothing."""

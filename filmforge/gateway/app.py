@@ -59,6 +59,15 @@ LOOKS = 2
 EXPORTS = 4
 _AGAIN_S = 5.0
 
+_API = tuple(
+    part.router
+    for part in (
+        films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
+        progress, timeline, recut, rhythm, outputs, callbacks, health, channels, shares, members,
+        trail,
+    )
+)  # fmt: skip
+
 _Beside = Callable[[Gateway, asyncio.Event], Coroutine[Any, Any, None]]
 _log = structlog.get_logger()
 
@@ -72,7 +81,15 @@ def build_app(
     """
     if not settings.signing_key.get_secret_value():
         raise BadInput("FILMFORGE_SIGNING_KEY", "is not set", "Set it to whsec_ and base64.")
-    app = FastAPI(title="FilmForge", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app = FastAPI(
+        title="FilmForge",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        # As they are, and not included: an application that includes them makes each anew.
+        routes=[route for router in (*_API, *PAGES) for route in router.routes],
+    )
     app.state.gateway = Gateway(settings, ledger, store, engine, registry)
     app.state.links = Links(app.state.gateway)
     app.state.metrics = Metrics()
@@ -81,14 +98,6 @@ def build_app(
     app.state.thumbs = Thumbs()
     app.state.live = Live()
     app.state.looks = asyncio.Semaphore(LOOKS)
-    for part in (
-        films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
-        progress, timeline, recut, rhythm, outputs, callbacks, health, channels, shares, members,
-        trail,
-    ):  # fmt: skip
-        app.include_router(part.router)
-    for pages in PAGES:
-        app.include_router(pages)
     install_problems(app)
     app.add_middleware(Quiet)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
