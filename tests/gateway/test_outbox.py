@@ -264,7 +264,7 @@ async def test_one_slow_receiver_does_not_hold_up_the_others(
             tell(studio, "quick")
             began = time.monotonic()
             await until(lambda: len(receiver.got) == 1)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
             assert len(slow.got) == outbox.AT_ONCE_PER_URL
             slow.hold.set()
             await until(lambda: delivered(studio))

@@ -265,7 +265,7 @@ async def test_cancelled_stills_stop_soon_and_leave_nothing(tmp_path: Path, kind
     began = asyncio.get_running_loop().time()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert asyncio.get_running_loop().time() - began < 1
+    assert asyncio.get_running_loop().time() - began < 5
     assert _names(out) == set()
 
 

@@ -271,7 +271,7 @@ async def test_a_done_shot_can_be_skipped_and_made_again_while_another_waits(
 
 
 async def test_shots_that_wait_for_their_turn_can_be_skipped_and_changed(world: World) -> None:
-    await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 4}, latency_scale=1)
+    await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 12}, latency_scale=1)
     window = world.settings.window
     film_id = await world.submit(film_document(shots=window + 2, stop_after="frames"))
     await world.until(lambda: len(world.jobs()) >= window // 2)
@@ -281,7 +281,7 @@ async def test_shots_that_wait_for_their_turn_can_be_skipped_and_changed(world: 
         Retry(shot_id=changed, changes=words, who="editor"),
         Skip(shot_id=skipped, who="editor"),
     )
-    answers = [await world.command(film_id, wish) for wish in wishes]
+    answers = await asyncio.gather(*(world.command(film_id, wish) for wish in wishes))
     assert [answer.outcome for answer in answers] == ["accepted"] * 2
     progress = await world.finish(film_id)
     assert (progress.done, progress.omitted) == (window + 1, 1)
