@@ -11,7 +11,11 @@ from tests.crash.makers import STANDS
 
 _warm = multiprocessing.get_context("forkserver")
 _warm.set_forkserver_preload(
-    ["tests.crash.worker", *(f"filmforge.providers.{provider}" for provider in STANDS)]
+    [
+        "tests.crash.worker",
+        "filmforge.gateway.main",
+        *(f"filmforge.providers.{provider}" for provider in STANDS),
+    ]
 )
 
 

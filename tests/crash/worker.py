@@ -19,7 +19,6 @@ from pathlib import Path
 import structlog
 
 from activities.marks import Marks
-from filmforge.gateway.main import serve
 from filmforge.settings import Settings
 from tests.crash.hardship import endure
 from workers.main import run_worker
@@ -65,6 +64,8 @@ def work(environment: Mapping[str, str], log: Path, snare: Path) -> None:
 
 def receive(environment: Mapping[str, str], log: Path, port: int) -> None:
     """Be a gateway, in a forked process, until somebody kills it."""
+    from filmforge.gateway.main import serve  # a worker alone starts in two thirds of the time
+
     _settle_in(environment, log)
     _die_with_the_parent()
     asyncio.run(serve(Settings(), "127.0.0.1", port))

@@ -4,6 +4,7 @@ import asyncio
 import io
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from pydantic import JsonValue
 
 from activities import finish
 from activities.download import asset_of
+from filmforge import engine
 from filmforge.commands import Replace, Resolve, Retry, Skip
 from filmforge.domain import Execution, GenerationRequest, Kind, Providers, Review, Tags
 from filmforge.errors import BadMedia, Conflict, CreateAmbiguous
@@ -305,6 +307,7 @@ async def test_a_shot_whose_turn_comes_while_its_skip_is_recorded_is_not_begun(
         return record(command_id, work)
 
     monkeypatch.setattr(gates, "once", late)
+    monkeypatch.setattr(engine, "CALL_TIMEOUT", timedelta(seconds=60))  # it is a busy window
     await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 1}, latency_scale=1)
     await world.submit(document)
     await world.until(lambda: len(world.jobs()) > 0)
