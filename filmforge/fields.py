@@ -24,6 +24,22 @@ _RATE = re.compile(r"[0-9]{1,6}(/[0-9]{1,4}|\.[0-9]{1,6})?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
+def unix_lines(text: object) -> object:
+    """A text that was typed into a page, without the line ends of forms."""
+    return text.replace("\r\n", "\n") if isinstance(text, str) else text
+
+
+def typed(note: object) -> object:
+    """The same without the space around it."""
+    text = unix_lines(note)
+    return text.strip() if isinstance(text, str) else text
+
+
+def none_if_empty(value: object) -> object:
+    """A field of a form that was left empty was not given."""
+    return None if value == "" else value
+
+
 def plain_text(text: str) -> str:
     """The text, if it holds no control character; raises ValueError naming the first."""
     if found := _CONTROL.search(text):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from filmforge.fields import Digest, Frozen, Words
+from filmforge.fields import Digest, Frozen, Words, none_if_empty, unix_lines
 
 MOST_MARKS = 16
 MOST_POINTS = 100
@@ -76,15 +76,6 @@ Drawn: TypeAlias = Annotated[Rectangle | Arrow | Freehand, Field(discriminator="
 Marks = Annotated[tuple[Drawn, ...], Field(max_length=MOST_MARKS)]
 
 
-def _unix_lines(text: object) -> object:
-    return text.replace("\r\n", "\n") if isinstance(text, str) else text
-
-
-def _given(value: object) -> object:
-    """A field of a form that was left empty was not given."""
-    return None if value == "" else value
-
-
 class Remark(Frozen):
     """What somebody says of a take: a frame, or a clip at `at_ms`; a reply names its `parent_id`.
 
@@ -92,12 +83,14 @@ class Remark(Frozen):
     """
 
     digest: Digest
-    text: Annotated[Words, BeforeValidator(_unix_lines)]
-    at_ms: Annotated[Annotated[int, Field(ge=0, le=LAST_MS)] | None, BeforeValidator(_given)] = None
+    text: Annotated[Words, BeforeValidator(unix_lines)]
+    at_ms: Annotated[
+        Annotated[int, Field(ge=0, le=LAST_MS)] | None, BeforeValidator(none_if_empty)
+    ] = None
     marks: Marks = ()
     parent_id: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None,
-        BeforeValidator(_given),
+        BeforeValidator(none_if_empty),
     ] = None
 
 

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 from datetime import timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from filmforge.errors import BadInput, Conflict, NotConfigured, NotFound
 from filmforge.gateway.bodies import raw_body
 from filmforge.gateway.problems import Refusal
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger import Ledger
 from filmforge.ledger.database import now
 from filmforge.ledger.posting import Posting
@@ -20,7 +19,6 @@ MAX_BODY_BYTES = 1 << 20
 # A callback can be repeated for five minutes, and is sent late for hours.
 REMEMBERED = timedelta(days=1)
 
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 router = APIRouter(tags=["callbacks"])
 

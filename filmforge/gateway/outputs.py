@@ -1,7 +1,7 @@
 """Outputs: what a film was made into, for programs by their key and for players by a link."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,12 +13,11 @@ from filmforge.gateway.limits import guessing
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.replies import json_response
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.tokens import ExpiredLink, ForgedLink, OutputLink, read_output
 from filmforge.gateway.view import Links
 
 router = APIRouter(tags=["outputs"])
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 _MAX_PLAYLIST_BYTES = 4_000_000
 # Players run in pages of any origin; what they may read is said by the link alone.

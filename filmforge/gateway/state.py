@@ -1,8 +1,9 @@
 """What every route works with."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from filmforge.engine import Engine
 from filmforge.ledger import Ledger
@@ -26,3 +27,6 @@ def gateway_of(request: Request) -> Gateway:
     """The gateway that answers a request; made for FastAPI's `Depends`."""
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+Parts = Annotated[Gateway, Depends(gateway_of)]

@@ -26,7 +26,27 @@ DISCORD_PATH = "/api/webhooks/123456789/opensesame"
 USER, PASSWORD = "films", "open sesame/1"
 
 
-class Chat:
+class Receiver:
+    """An HTTP server of one address, which answers while `hold` is set."""
+
+    def __init__(self, path: str, handler: type[BaseHTTPRequestHandler]) -> None:
+        self.hold = threading.Event()
+        self.hold.set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+
+    def close(self) -> None:
+        """Take nothing any more."""
+        self.hold.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Chat(Receiver):
     """An HTTP receiver; `answers` are (status, headers) given in turn, then it takes everything."""
 
     def __init__(self, path: str) -> None:
@@ -34,13 +54,7 @@ class Chat:
         self.headers: list[dict[str, str]] = []
         self.raw: list[bytes] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
-        self.hold = threading.Event()
-        self.hold.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+        super().__init__(path, self._handler())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         chat = self
@@ -63,12 +77,6 @@ class Chat:
                 pass
 
         return Handler
-
-    def close(self) -> None:
-        self.hold.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class MailServer:

@@ -6,7 +6,8 @@ import functools
 import shutil
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -271,3 +272,24 @@ def open_studio(
     registry = build_registry(chosen, fetch)
     gateway = Gateway(chosen, ledger, store, cast(Engine, desk), registry)
     return Studio(gateway, desk)
+
+
+@asynccontextmanager
+async def beside(
+    run: Callable[[Gateway, asyncio.Event], Coroutine[Any, Any, None]], studio: Studio
+) -> AsyncIterator[None]:
+    """What runs beside a gateway, such as its outbox."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(run(studio.gateway, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+    """Wait for what lies in a database."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - the condition lies in a database
+            await asyncio.sleep(0.01)

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,13 @@ from filmforge.gateway.tokens import read_review
 from filmforge.ledger.database import now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.tables import deliveries, events
-from tests.gateway.studio import SIGNING_KEY, Studio, open_studio
+from tests.gateway.receivers import Receiver
+from tests.gateway.studio import SIGNING_KEY, Studio, beside, open_studio, until
 
 RECIPE = GenerationRequest(kind="video", provider="filmforge", model="cut-1", parameters={})
 
 
-class Receiver:
+class Hook(Receiver):
     """A receiver of webhooks that checks every signature; `answers` are given in turn."""
 
     def __init__(self, secret: str = SIGNING_KEY) -> None:
@@ -38,13 +38,7 @@ class Receiver:
         self.got: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.answers: list[int] = []
-        self.hold = threading.Event()
-        self.hold.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        super().__init__("/hook", self._handler())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
@@ -67,16 +61,10 @@ class Receiver:
 
         return Handler
 
-    def close(self) -> None:
-        self.hold.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
+def receiver() -> Iterator[Hook]:
+    made = Hook()
     yield made
     made.close()
 
@@ -89,21 +77,8 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     made.ledger.close()
 
 
-@asynccontextmanager
-async def running(studio: Studio) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(run_outbox(studio.gateway, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 20)
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - the condition lies in a database
-            await asyncio.sleep(0.01)
+def running(studio: Studio) -> AbstractAsyncContextManager[None]:
+    return beside(run_outbox, studio)
 
 
 def owed(studio: Studio) -> list[Any]:
@@ -120,7 +95,7 @@ def tell(studio: Studio, film_id: str, type_: str = "budget.reached", **data: An
         record_event(tx, film_id, type_, None, **data)
 
 
-async def test_a_waiting_frame_is_told_with_a_link_that_works(studio: Studio, receiver: Receiver):
+async def test_a_waiting_frame_is_told_with_a_link_that_works(studio: Studio, receiver: Hook):
     studio.film(callback_url=receiver.url)
     gate = studio.gate()
     async with running(studio):
@@ -135,7 +110,7 @@ async def test_a_waiting_frame_is_told_with_a_link_that_works(studio: Studio, re
 
 
 async def test_a_frame_decided_before_it_could_be_told_comes_without_a_link(
-    studio: Studio, receiver: Receiver
+    studio: Studio, receiver: Hook
 ):
     studio.film(callback_url=receiver.url)
     gate = studio.gate()
@@ -145,9 +120,7 @@ async def test_a_frame_decided_before_it_could_be_told_comes_without_a_link(
     assert receiver.got[0]["data"]["review_url"] is None
 
 
-async def test_a_finished_film_is_told_with_its_files_and_its_costs(
-    studio: Studio, receiver: Receiver
-):
+async def test_a_finished_film_is_told_with_its_files_and_its_costs(studio: Studio, receiver: Hook):
     studio.film(callback_url=receiver.url)
     studio.frame("attic", "a" * 64)
     made = Asset(digest="c" * 64, media_type="video/mp4", size=9, width=1280, height=720)
@@ -169,7 +142,7 @@ async def test_a_finished_film_is_told_with_its_files_and_its_costs(
     }
 
 
-async def test_the_other_events_are_told_too(studio: Studio, receiver: Receiver):
+async def test_the_other_events_are_told_too(studio: Studio, receiver: Hook):
     studio.film(callback_url=receiver.url)
     gate = studio.gate()
     studio.ledger.gates.remind("attic", "shot_001", gate.digest)
@@ -199,7 +172,7 @@ async def test_the_other_events_are_told_too(studio: Studio, receiver: Receiver)
 
 @pytest.mark.parametrize("status", [500, 404, 302])
 async def test_any_answer_but_2xx_is_tried_again_under_the_same_id(
-    studio: Studio, receiver: Receiver, status: int, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, receiver: Hook, status: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(outbox, "BACKOFF_S", (0.05,) * 7)
     receiver.answers = [status, status]
@@ -213,7 +186,7 @@ async def test_any_answer_but_2xx_is_tried_again_under_the_same_id(
     assert owed(studio)[0].attempts == 3
 
 
-async def test_what_was_not_taken_says_why_and_waits(studio: Studio, receiver: Receiver):
+async def test_what_was_not_taken_says_why_and_waits(studio: Studio, receiver: Hook):
     receiver.answers = [500]
     studio.film(callback_url=receiver.url)
     tell(studio, "attic")
@@ -225,7 +198,7 @@ async def test_what_was_not_taken_says_why_and_waits(studio: Studio, receiver: R
 
 
 async def test_an_address_that_turned_private_is_not_called(
-    studio: Studio, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, receiver: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     strict = open_studio(tmp_path / "strict", monkeypatch, allow_private_urls=False)
     strict.film(callback_url=receiver.url.replace("http:", "https:"))
@@ -237,7 +210,7 @@ async def test_an_address_that_turned_private_is_not_called(
     strict.ledger.close()
 
 
-async def test_after_three_days_an_event_is_given_up(studio: Studio, receiver: Receiver):
+async def test_after_three_days_an_event_is_given_up(studio: Studio, receiver: Hook):
     receiver.answers = [500]
     studio.film(callback_url=receiver.url)
     tell(studio, "attic")
@@ -250,9 +223,9 @@ async def test_after_three_days_an_event_is_given_up(studio: Studio, receiver: R
 
 
 async def test_one_slow_receiver_does_not_hold_up_the_others(
-    studio: Studio, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, receiver: Hook, monkeypatch: pytest.MonkeyPatch
 ):
-    slow = Receiver()
+    slow = Hook()
     slow.hold.clear()
     studio.film("slow", callback_url=slow.url)
     studio.film("quick", callback_url=receiver.url)
@@ -274,7 +247,7 @@ async def test_one_slow_receiver_does_not_hold_up_the_others(
 
 
 async def test_a_receiver_that_stays_busy_gets_the_rest_later(
-    studio: Studio, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, receiver: Hook, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(outbox, "TURN_TIMEOUT_S", 0.1)
     monkeypatch.setattr(outbox, "BACKOFF_S", (0.1,) * 7)
@@ -289,7 +262,7 @@ async def test_a_receiver_that_stays_busy_gets_the_rest_later(
 
 
 async def test_a_receiver_that_does_not_answer_is_left_after_a_while(
-    studio: Studio, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, receiver: Hook, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(outbox, "ANSWER_TIMEOUT_S", 0.2)
     receiver.hold.clear()
@@ -301,7 +274,7 @@ async def test_a_receiver_that_does_not_answer_is_left_after_a_while(
 
 
 async def test_what_was_under_way_at_a_stop_is_delivered_by_the_next_process(
-    studio: Studio, receiver: Receiver
+    studio: Studio, receiver: Hook
 ):
     receiver.hold.clear()
     studio.film(callback_url=receiver.url)
@@ -315,7 +288,7 @@ async def test_what_was_under_way_at_a_stop_is_delivered_by_the_next_process(
 
 
 async def test_what_a_killed_process_had_claimed_is_delivered_after_the_lease(
-    studio: Studio, receiver: Receiver
+    studio: Studio, receiver: Hook
 ):
     studio.film(callback_url=receiver.url)
     tell(studio, "attic")
@@ -325,7 +298,7 @@ async def test_what_a_killed_process_had_claimed_is_delivered_after_the_lease(
     assert owed(studio)[0].attempts == 2
 
 
-async def test_nothing_secret_is_logged(studio: Studio, receiver: Receiver):
+async def test_nothing_secret_is_logged(studio: Studio, receiver: Hook):
     receiver.answers = [500]
     studio.film(callback_url=receiver.url)
     studio.gate()

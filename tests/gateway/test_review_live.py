@@ -15,7 +15,7 @@ from filmforge.gateway.outbox import run_outbox
 from filmforge.gateway.state import Gateway
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.gates import Gate
-from tests.gateway.test_outbox import Receiver
+from tests.gateway.test_outbox import Hook
 from tests.world import World, film_document
 
 PROGRAM = {"accept": "application/json"}
@@ -154,7 +154,7 @@ async def test_while_temporal_is_away_nothing_is_decided(world: World) -> None:
 
 
 async def test_the_link_that_a_webhook_brings_decides_at_once(world: World) -> None:
-    receiver = Receiver("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    receiver = Hook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     door, stop = Door(world), asyncio.Event()
     outbox = asyncio.create_task(run_outbox(door.gateway, stop))
     try:

@@ -1,8 +1,6 @@
 """Short words for what happens, what is owed of it, and a gateway that tells it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -14,26 +12,14 @@ from filmforge.ledger.channels import TOPICS, Channel, ChannelKind
 from filmforge.ledger.database import now
 from filmforge.ledger.events import record_event
 from filmforge.ledger.people_tables import notices
-from tests.gateway.studio import Studio
+from tests.gateway.studio import Studio, beside
+from tests.gateway.studio import until as until  # for the tests beside this
 
 TITLE = "Attic <!channel> *&* @everyone"
 
 
-@asynccontextmanager
-async def running(studio: Studio) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(run_notify(studio.gateway, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 20)
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - the condition lies in a database
-            await asyncio.sleep(0.01)
+def running(studio: Studio) -> AbstractAsyncContextManager[None]:
+    return beside(run_notify, studio)
 
 
 def channel(

@@ -1,9 +1,8 @@
 """The animatic: the cut in the page, with frames until there are clips, and what is said."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from filmforge.cut.animatic import Animatic, Line, Played, animatic_of
 from filmforge.fields import Frozen
@@ -11,10 +10,9 @@ from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.pages.film_page import film_page
 from filmforge.gateway.pages.viewer import Seeing
 from filmforge.gateway.replies import json_response
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 
 class Spoken(Line):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -21,7 +21,13 @@ from filmforge.gateway.control import FilmTold, accept_film, resume_film
 from filmforge.gateway.estimate import estimate_apart
 from filmforge.gateway.lookup import KnownFilm, KnownShot, open_film
 from filmforge.gateway.pages.film_page import film_page
-from filmforge.gateway.pages.forms import KEY_FIELD, read_form, refuse_foreign, refuse_keyless
+from filmforge.gateway.pages.forms import (
+    KEY_FIELD,
+    Pressed,
+    read_form,
+    refuse_foreign,
+    refuse_keyless,
+)
 from filmforge.gateway.pages.multipart import receive_form
 from filmforge.gateway.pages.viewer import Producing, Seeing, Viewer
 from filmforge.gateway.problems import invalid, refusal_of
@@ -35,7 +41,7 @@ from filmforge.gateway.shots import (
     retry_shot,
     tell,
 )
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts, gateway_of
 from filmforge.gateway.uploads import (
     DOWNLOAD_TIMEOUT_S,
     check_replaceable,
@@ -49,7 +55,6 @@ from filmforge.ledger.shots import ShotRecord, retrying
 from filmforge.money import Money, format_money
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 PAGE = 15
 DONE = {
@@ -111,10 +116,6 @@ class ResolveChosen(Chosen):
     choice: Literal["look_again", "send_again", "write_off"]
 
 
-class FilmChosen(Frozen):
-    """The form that has the film itself tried again."""
-
-
 class FilmSeen(Frozen):
     """The assembled film that was seen and is let out."""
 
@@ -152,13 +153,9 @@ async def skip(
 ) -> Response:
     """Leave a shot out of the film."""
     form = await read_form(request, Chosen, viewer.form_key)
-
-    async def work() -> ShotTold:
-        await open_film(film)
-        command = Skip(shot_id=shot.shot.shot_id, who=viewer.who, seen=form.seen)
-        return await tell(gateway, film, command)
-
-    return await _done(request, viewer, gateway, film, form, "skip", work())
+    command = Skip(shot_id=shot.shot.shot_id, who=viewer.who, seen=form.seen)
+    work = _commanded(gateway, film, command)
+    return await _done(request, viewer, gateway, film, form, "skip", work)
 
 
 @router.post("/shots/{shot_id}/accept")
@@ -167,13 +164,9 @@ async def accept(
 ) -> Response:
     """Go on with a shot whatever was found in it."""
     form = await read_form(request, Chosen, viewer.form_key)
-
-    async def work() -> ShotTold:
-        await open_film(film)
-        command = Accept(shot_id=shot.shot.shot_id, who=viewer.who, seen=form.seen)
-        return await tell(gateway, film, command)
-
-    return await _done(request, viewer, gateway, film, form, "accept", work())
+    command = Accept(shot_id=shot.shot.shot_id, who=viewer.who, seen=form.seen)
+    work = _commanded(gateway, film, command)
+    return await _done(request, viewer, gateway, film, form, "accept", work)
 
 
 @router.post("/shots/{shot_id}/resolve")
@@ -205,7 +198,7 @@ async def replace(
 @router.post("/resume")
 async def resume(request: Request, viewer: Producing, film: KnownFilm, gateway: Parts) -> Response:
     """Assemble and deliver a film once more."""
-    await read_form(request, FilmChosen, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     work = _tried_again(gateway, film, viewer)
     return await _done(request, viewer, gateway, film, None, "film", work)
 
@@ -218,6 +211,11 @@ async def accept_as_it_is(
     form = await read_form(request, FilmSeen, viewer.form_key)
     work = accept_film(gateway, film, viewer.who, form.digest)
     return await _done(request, viewer, gateway, film, None, "film", work)
+
+
+async def _commanded(gateway: Gateway, film: FilmRecord, command: Skip | Accept) -> ShotTold:
+    await open_film(film)
+    return await tell(gateway, film, command)
 
 
 async def _tried_again(gateway: Gateway, film: FilmRecord, viewer: Viewer) -> FilmTold:

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from filmforge.domain import Execution, Review
@@ -17,7 +17,7 @@ from filmforge.gateway.pages.sessions import Session
 from filmforge.gateway.pages.viewer import AnyMember, Seeing, Viewer, viewer_by
 from filmforge.gateway.progress import last_event_id
 from filmforge.gateway.rendering import QUIET_HEADERS, fragment, page
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.tokens import sign_review
 from filmforge.ledger.board import Card, Wanted
 from filmforge.ledger.films import FilmRecord
@@ -29,7 +29,6 @@ CARDS_A_PART = 200
 FILMS_A_PAGE = 50
 
 router = APIRouter(include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 Asked = Annotated[Wanted, Query()]
 
 

@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -15,16 +15,15 @@ from filmforge.gateway.control import cancel_film, set_budget
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.pages.charts import shares_of
 from filmforge.gateway.pages.film_page import film_page
-from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.forms import Pressed, read_form
 from filmforge.gateway.pages.viewer import Producing, Viewer
 from filmforge.gateway.problems import refusal_of
 from filmforge.gateway.rendering import QUIET_HEADERS
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.films import FilmRecord
 from filmforge.money import ZERO, Money, parse_money
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 DONE = {
     "limit": "The limit is set. Shots that fit under it go on by themselves.",
@@ -48,10 +47,6 @@ class NewLimitSeen(Frozen):
     limit_usd: Money
     seen_limit_usd: Money
     seen: Annotated[str, StringConstraints(max_length=64)]
-
-
-class Cancelling(Frozen):
-    """The form that cancels a film."""
 
 
 @router.get("/budget")
@@ -94,7 +89,7 @@ async def show_cancel(viewer: Producing, film: KnownFilm, gateway: Parts) -> Res
 @router.post("/cancel")
 async def cancel(request: Request, viewer: Producing, film: KnownFilm, gateway: Parts) -> Response:
     """Stop spending now. It is not bound to what was seen: less is spent, whatever is under way."""
-    await read_form(request, Cancelling, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     try:
         await cancel_film(gateway, film, viewer.who)
     except FilmError as error:

@@ -1,14 +1,13 @@
 """Pages of channels: who is told of one film or of all of them, and what went out lately."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import model_validator
 
 from filmforge.errors import BadInput, NotFound
-from filmforge.fields import Frozen
 from filmforge.gateway.channels import (
     USUAL,
     ChannelView,
@@ -21,17 +20,16 @@ from filmforge.gateway.channels import (
 )
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.pages.film_page import film_page
-from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.forms import Pressed, read_form
 from filmforge.gateway.pages.viewer import AnyProducer, Producing, Viewer
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.rendering import QUIET_HEADERS, page
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.channels import BLOCKED, TOPICS, Channel, ChannelKind
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.notices import Sent
 
 router = APIRouter(include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 KINDS = {
     ChannelKind.SLACK: "a Slack webhook",
@@ -77,10 +75,6 @@ class ChannelForm(NewChannel):
             name: value for name, value in given.items() if not name.startswith(_PICK) and value
         }
         return {"events": picked, **rest}
-
-
-class Bare(Frozen):
-    """A form that says nothing but that its button was pressed."""
 
 
 @router.get("/films/{film_id}/channels")
@@ -164,7 +158,7 @@ async def _tested(
     channel_id: str,
     film: FilmRecord | None = None,
 ) -> Response:
-    await read_form(request, Bare, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     channel = await asyncio.to_thread(_mine, gateway, channel_id, film)
     return await _shown(viewer, gateway, film, tried=await try_channel(gateway, channel))
 
@@ -176,7 +170,7 @@ async def _removed(
     channel_id: str,
     film: FilmRecord | None = None,
 ) -> Response:
-    await read_form(request, Bare, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     await asyncio.to_thread(_mine, gateway, channel_id, film)
     await asyncio.to_thread(gateway.ledger.channels.revoke, channel_id, viewer.who)
     return _go(film)

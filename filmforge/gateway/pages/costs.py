@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from filmforge.gateway.costs import check_month, csv_of
@@ -14,14 +14,13 @@ from filmforge.gateway.pages.charts import Bars, Days, bars, days, shares_of
 from filmforge.gateway.pages.film_page import film_page
 from filmforge.gateway.pages.viewer import AnyMember, Producing
 from filmforge.gateway.rendering import page
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.caps import ANY_MONTH, month_scope
 from filmforge.ledger.costs import CostReport
 from filmforge.ledger.database import now
 from filmforge.ledger.films import FilmRecord
 
 router = APIRouter(include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 
 class Wanted(BaseModel):

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field
 
@@ -12,17 +12,17 @@ from filmforge.commands import MOST_DECISIONS, MOST_TAKES, Answer, Choose, Decid
 from filmforge.direction import rejected
 from filmforge.domain import Kind
 from filmforge.errors import BadInput, FilmError, NotFound
-from filmforge.fields import Digest, Frozen, Identifier, Note
+from filmforge.fields import Digest, Frozen, Identifier, Note, none_if_empty, typed
 from filmforge.gateway.auth import Decider
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.lookup import OpenFilm
-from filmforge.gateway.pages.forms import is_form, read_form, unix_lines
+from filmforge.gateway.pages.forms import is_form, read_form
 from filmforge.gateway.pages.notes import steered
 from filmforge.gateway.pages.prices import seeds_frames
 from filmforge.gateway.pages.viewer import Deciding
 from filmforge.gateway.rendering import QUIET_HEADERS, page, wants_json
 from filmforge.gateway.replies import body_of, json_response
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord
 
@@ -33,12 +33,7 @@ UNKNOWN_SHOT = Answer(outcome="unknown_shot", message="The film has no such shot
 _REPLACED = Answer(outcome="replaced", message="This frame does not wait any more.")
 
 router = APIRouter(tags=["review"])
-Parts = Annotated[Gateway, Depends(gateway_of)]
 Wish = Decide | Choose
-
-
-def _or_none(value: Any) -> Any:
-    return None if value == "" else value
 
 
 class Decision(Frozen):
@@ -51,9 +46,9 @@ class Decision(Frozen):
     shot_id: Identifier
     digest: Digest
     verdict: Literal["approve", "reject", "choose"]
-    note: Annotated[Note, BeforeValidator(unix_lines)] = ""
+    note: Annotated[Note, BeforeValidator(typed)] = ""
     takes: Annotated[int, Field(ge=1, le=MOST_TAKES)] = 1
-    instead_of: Annotated[Digest | None, BeforeValidator(_or_none)] = None
+    instead_of: Annotated[Digest | None, BeforeValidator(none_if_empty)] = None
 
 
 class Decisions(Frozen):

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import AfterValidator, StringConstraints
 
@@ -13,17 +13,16 @@ from filmforge.errors import NotFound
 from filmforge.fields import Frozen, plain_text
 from filmforge.gateway.keys import is_configured, key_print
 from filmforge.gateway.limits import guesses_of
-from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.forms import Pressed, read_form
 from filmforge.gateway.pages.sessions import Session, begin, forget, form_key, keep, sessions_of
 from filmforge.gateway.passphrases import fits
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.rendering import QUIET_HEADERS, page
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.tokens import ForgedLink, read_share
 from filmforge.ledger.shares import Share
 
 router = APIRouter(include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 # Browsers read //host and /\host as another site, and skip white space in between.
 _OURS = re.compile(r"/(?![/\\])[!-~]*")
@@ -48,10 +47,6 @@ class Guest(Frozen):
 
     name: Name
     passphrase: Secret = ""
-
-
-class Leaving(Frozen):
-    """The form to sign out."""
 
 
 @router.get("/sign-in")
@@ -81,7 +76,7 @@ async def sign_in(request: Request, gateway: Parts) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, gateway: Parts) -> Response:
     """Forget who this is."""
-    await read_form(request, Leaving, *_form_keys(request, gateway))
+    await read_form(request, Pressed, *_form_keys(request, gateway))
     answer = _go("/sign-in")
     forget(answer)
     return answer

@@ -5,9 +5,9 @@ Nothing is made again before somebody asks for the very drafts that they saw.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -24,7 +24,7 @@ from filmforge.gateway.pages.viewer import Producing, Viewer
 from filmforge.gateway.rendering import QUIET_HEADERS
 from filmforge.gateway.shots import RetryShot, check_retry, retry_shot
 from filmforge.gateway.stale import Effect, Effects, effects_of
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.wording import FieldError, errors_of
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord
@@ -42,7 +42,6 @@ _EMPTY: Mapping[str, JsonValue] = {
 _STOPPED = (Execution.CANCELLING, Execution.CANCELLED)
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 
 class Asked(BaseModel):

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from filmforge.fields import Frozen
 from filmforge.gateway.bodies import raw_body, read_json
 from filmforge.gateway.problems import Refusal, invalid
 from filmforge.gateway.wording import errors_of
@@ -19,9 +20,8 @@ _OURS = ("same-origin", "none")
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
-def unix_lines(note: object) -> object:
-    """A text that was typed into a page, without the line ends of forms and the space around it."""
-    return note.replace("\r\n", "\n").strip() if isinstance(note, str) else note
+class Pressed(Frozen):
+    """A form that says nothing but that its button was pressed."""
 
 
 async def form_fields(request: Request, most: int = _MOST_FIELDS) -> dict[str, str]:

@@ -10,19 +10,18 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from filmforge.domain import Asset
 from filmforge.errors import NotFound
 from filmforge.fields import Digest
 from filmforge.gateway.pages.viewer import Seeing
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.thumbs import JPEG, Thumbs, make_thumb
 from filmforge.store import AssetStore
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 DigestPath = Annotated[Digest, Path()]
 
 _SHOWN = re.compile(

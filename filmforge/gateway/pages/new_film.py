@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import JsonValue
 
@@ -35,7 +35,7 @@ from filmforge.gateway.pages.sheet import (
 from filmforge.gateway.pages.viewer import AnyProducer, Viewer
 from filmforge.gateway.problems import Refusal, refusal_of
 from filmforge.gateway.rendering import QUIET_HEADERS, page
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.submission import film_or_errors, usable_film
 from filmforge.gateway.wording import FieldError
 from filmforge.ledger.films import FilmRecord
@@ -59,7 +59,6 @@ _PLACE = re.compile(r"shots\[(\d+)\]\.?(.*)")
 _ONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 router = APIRouter(include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 
 class Judged(NamedTuple):

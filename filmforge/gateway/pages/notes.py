@@ -5,22 +5,21 @@ import json
 from math import atan2, cos, pi, sin
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from filmforge.fields import Digest, Frozen
 from filmforge.gateway.lookup import KnownFilm, KnownShot
-from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.forms import Pressed, read_form
 from filmforge.gateway.pages.viewer import Commenting, Seeing
 from filmforge.gateway.rendering import QUIET_HEADERS, fragment, wants_html
 from filmforge.gateway.replies import json_response
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.comments import Comment
 from filmforge.marks import Arrow, Drawn, Freehand, Rectangle, Remark, steering_note, words_of
 
 router = APIRouter(prefix="/films/{film_id}/shots/{shot_id}/notes", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 CommentPath = Annotated[str, Path(max_length=32)]
 
 # Marks are drawn on a picture of this height; the module of the page draws on the same.
@@ -131,7 +130,7 @@ async def resolve(
     request: Request, viewer: Commenting, gateway: Parts, shot: KnownShot, comment_id: CommentPath
 ) -> Response:
     """What a comment asked for is done."""
-    await read_form(request, _Nothing, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     where = shot.film_id, shot.shot.shot_id, comment_id
     done = await asyncio.to_thread(gateway.ledger.comments.resolve, *where, viewer.who)
     return _answer(request, done)
@@ -142,14 +141,10 @@ async def reopen(
     request: Request, viewer: Commenting, gateway: Parts, shot: KnownShot, comment_id: CommentPath
 ) -> Response:
     """It is not done after all."""
-    await read_form(request, _Nothing, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     where = shot.film_id, shot.shot.shot_id, comment_id
     done = await asyncio.to_thread(gateway.ledger.comments.reopen, *where, viewer.who)
     return _answer(request, done)
-
-
-class _Nothing(Frozen):
-    """A form of which only its button matters."""
 
 
 class _Told(BaseModel):

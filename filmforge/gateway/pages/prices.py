@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from filmforge.brief import Brief
@@ -18,7 +18,7 @@ from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.pages.viewer import Deciding
 from filmforge.gateway.quotes import quote
 from filmforge.gateway.replies import json_response
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.shots import ShotRecord
 from filmforge.money import ZERO, Money
@@ -26,7 +26,6 @@ from filmforge.providers.registry import Registry
 
 router = APIRouter(include_in_schema=False)
 
-Parts = Annotated[Gateway, Depends(gateway_of)]
 Asked = Annotated[list[Identifier], Query(min_length=1, max_length=MOST_DECISIONS)]
 
 

@@ -10,18 +10,19 @@ import unicodedata
 from typing import Annotated, Any, Literal
 
 import structlog
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 
 from filmforge.commands import Answer, Decide
 from filmforge.errors import Conflict, FilmError, ServiceUnavailable
-from filmforge.fields import Frozen, Note
+from filmforge.fields import Frozen, Note, typed
 from filmforge.gateway.bodies import read_model
 from filmforge.gateway.limits import guessing
 from filmforge.gateway.pages import standing
 from filmforge.gateway.pages.board import board_page
-from filmforge.gateway.pages.forms import FORM, form_fields, is_form, unix_lines
+from filmforge.gateway.pages.decisions import PAUSES_S
+from filmforge.gateway.pages.forms import FORM, form_fields, is_form
 from filmforge.gateway.pages.frame import frame_page
 from filmforge.gateway.pages.notes import steered
 from filmforge.gateway.pages.sessions import begin, keep, sessions_of
@@ -30,7 +31,7 @@ from filmforge.gateway.pages.viewer import Viewer, viewer_by
 from filmforge.gateway.problems import RETRY_AFTER_S, Refusal, invalid, respond
 from filmforge.gateway.rendering import QUIET_HEADERS, page, wants_json
 from filmforge.gateway.replies import body_of
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.tokens import FilmLink, FrameLink, read_board, read_review
 from filmforge.gateway.wording import errors_of
 from filmforge.ledger.board import Wanted
@@ -39,13 +40,9 @@ from filmforge.ledger.gates import Gate
 BY_TOKEN: dict[str, Any] = {"security": []}
 NOBODY = "review link"
 _MOST_FIELDS = 16
-# The ledger shows a frame a moment before the film knows that it waits, and another decision a
-# moment after the film has taken it: in between the same verdict is handed in again.
-PAUSES_S = (0.1, 0.3, 0.6, 1.0, 0.0)
 STATES = {"approve": "approved", "reject": "rejected"}
 
 Verdict = Literal["approve", "reject"]
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 log = structlog.get_logger()
 router = APIRouter(tags=["review"])
@@ -61,7 +58,7 @@ def _one_line(name: str) -> str:
 class Words(Frozen):
     """What a person says with a verdict; both may be left out."""
 
-    note: Annotated[Note, BeforeValidator(unix_lines)] = ""
+    note: Annotated[Note, BeforeValidator(typed)] = ""
     who: Annotated[
         str,
         StringConstraints(max_length=100, strip_whitespace=True),

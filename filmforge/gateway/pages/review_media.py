@@ -1,20 +1,18 @@
 """The pictures of a page that stands for one frame: for whoever has its link, and no others."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from filmforge.domain import Kind
 from filmforge.errors import NotFound
 from filmforge.gateway.limits import guessing
 from filmforge.gateway.pages.media import DigestPath, whole_file
 from filmforge.gateway.problems import Refusal
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.tokens import ExpiredLink, ForgedLink, FrameLink, read_review
 
 router = APIRouter(include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.head("/review/{token}/media/{digest}")

@@ -4,13 +4,12 @@ import asyncio
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from filmforge.fields import Frozen
 from filmforge.gateway.lookup import KnownFilm
 from filmforge.gateway.pages.film_page import film_page
-from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.forms import Pressed, read_form
 from filmforge.gateway.pages.viewer import Producing, Viewer
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.rendering import QUIET_HEADERS
@@ -24,11 +23,10 @@ from filmforge.gateway.shares import (
     share_view,
     view_with_address,
 )
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.films import FilmRecord
 
 router = APIRouter(prefix="/films/{film_id}/shares", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 _LASTS = (
     (DAY_S, "one day"),
@@ -37,10 +35,6 @@ _LASTS = (
     (90 * DAY_S, "ninety days"),
 )
 _INVITES = {"see": "look at", "comment": "comment on", "decide": "look at and decide about"}
-
-
-class Revoking(Frozen):
-    """The form that revokes a link."""
 
 
 @router.get("")
@@ -71,7 +65,7 @@ async def revoke_share(
     request: Request, viewer: Producing, film: KnownFilm, gateway: Parts, share_id: str
 ) -> Response:
     """Let nobody in by a link any more."""
-    await read_form(request, Revoking, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     await asyncio.to_thread(gateway.ledger.shares.revoke, film.film_id, share_id, viewer.who)
     return _go(film)
 

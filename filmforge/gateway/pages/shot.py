@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from filmforge.direction import directed
 from filmforge.domain import Kind, Review, Shot, Take
@@ -18,13 +18,12 @@ from filmforge.gateway.pages.frame import facts_of
 from filmforge.gateway.pages.notes import notes_for
 from filmforge.gateway.pages.priced import choosing, priced
 from filmforge.gateway.pages.viewer import Seeing, Viewer
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.gates import Gate
 from filmforge.ledger.shots import ShotRecord
 
 router = APIRouter(prefix="/films/{film_id}/shots/{shot_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 BEFORE = "before"
 Compared = Annotated[str | None, Query(pattern=r"^(before|[0-9a-f]{64},[0-9a-f]{64})$")]

@@ -1,24 +1,21 @@
 """The page of the team: who has a key, what they may do, and who let them in."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from filmforge.errors import BadInput
-from filmforge.fields import Frozen
 from filmforge.gateway.members import MemberAdded, NewMember, NewRole, add_member
-from filmforge.gateway.pages.forms import read_form
+from filmforge.gateway.pages.forms import Pressed, read_form
 from filmforge.gateway.pages.viewer import Administering, Viewer
 from filmforge.gateway.problems import Refusal
 from filmforge.gateway.rendering import QUIET_HEADERS, page
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.ledger.members import Member, MemberChange
 from filmforge.rights import Role
 
 router = APIRouter(prefix="/team", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 ROLES = {
     Role.VIEWER: "viewer: sees every film",
@@ -27,10 +24,6 @@ ROLES = {
     Role.ADMIN: "admin: also lets people in and sets caps",
 }
 _MOST_CHANGES = 100
-
-
-class Revoking(Frozen):
-    """The form that revokes a member."""
 
 
 @router.get("")
@@ -67,7 +60,7 @@ async def revoke(
     request: Request, viewer: Administering, gateway: Parts, member_id: str
 ) -> Response:
     """Let a member in no more."""
-    await read_form(request, Revoking, viewer.form_key)
+    await read_form(request, Pressed, viewer.form_key)
     await asyncio.to_thread(gateway.ledger.members.revoke, member_id, viewer.who)
     return _go()
 

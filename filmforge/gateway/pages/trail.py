@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field, JsonValue
 
 from filmforge.fields import Frozen
@@ -16,14 +16,13 @@ from filmforge.gateway.pages.film_page import film_page
 from filmforge.gateway.pages.viewer import Producing
 from filmforge.gateway.rendering import QUIET_HEADERS
 from filmforge.gateway.replies import json_response
-from filmforge.gateway.state import Gateway, gateway_of
+from filmforge.gateway.state import Gateway, Parts
 from filmforge.gateway.trail import Selection, trail_as_csv, trail_of
 from filmforge.gateway.wording import clip
 from filmforge.ledger.films import FilmRecord
 from filmforge.ledger.trail import Known, TakeShown, TrailEntry
 
 router = APIRouter(prefix="/films/{film_id}", include_in_schema=False)
-Parts = Annotated[Gateway, Depends(gateway_of)]
 
 _A_PAGE = 50
 _MOST_CHARS = 2_000
