@@ -10,8 +10,8 @@ ARGS ?=
 
 .PHONY: help
 help: ## Say what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name words; do printf '%-14s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name words; do printf '%-22s %s\n' "$$name" "$$words"; done
 
 .PHONY: setup
 setup: .venv/ready ## Build .venv with .venv/bin/filmforge
@@ -22,7 +22,11 @@ demo: .venv/ready ## Make a film of five shots on this machine, at no cost
 
 .PHONY: test
 test: lint browser ## Lint, then run every test on the real servers
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --ignore tests/gpu_functions $(ARGS)
+
+.PHONY: test-gpu-functions
+test-gpu-functions: .venv/ready-gpu ## Run the GPU functions on this processor, with tiny random models
+	$(BIN)/pytest tests/gpu_functions $(ARGS)
 
 .PHONY: lint
 lint: .venv/ready-dev ## Check style, types and the import rules
@@ -72,6 +76,13 @@ clean: ## Remove .venv and caches; films and assets in .filmforge stay
 	$(BIN)/python -m pip install $(PIP) --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# Of torch there is a build for processors and one with gigabytes of CUDA; which of them belongs on a
+# machine is for its package index to say, so torch alone has a version and no hash.
+.venv/ready-gpu: requirements-gpu.txt requirements-gpu.in .venv/ready-dev
+	$(BIN)/python -m pip install $(PIP) "$$(grep '^torch==' requirements-gpu.in)"
+	$(BIN)/python -m pip install $(PIP) --no-deps --require-hashes -r requirements-gpu.txt
+	@touch $@
+
 PIP := --quiet --disable-pip-version-check --no-input
 
 # The review page is tested in a real browser.
@@ -90,10 +101,19 @@ browser:
 
 # Pins are compiled by uv from an environment that is thrown away afterwards.
 .PHONY: pins
-pins: .venv/bin/python ## Compile requirements.txt and requirements-dev.txt anew
+pins: .venv/bin/python ## Compile every requirements file anew
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(BIN)/python -m venv "$$tools" && "$$tools/bin/python" -m pip install $(PIP) uv; \
 	for name in requirements requirements-dev; do \
 		echo "$$name.in -> $$name.txt"; \
 		"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-header --output-file $$name.txt $$name.in; done
+			--no-emit-index-url --no-header --output-file $$name.txt $$name.in; done; \
+	echo "requirements-gpu.in -> requirements-gpu.txt"; \
+	printf '%s\n' $(CUDA) > "$$tools/cuda.txt"; \
+	"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-emit-package torch --excludes "$$tools/cuda.txt" \
+		--constraints requirements-dev.txt --output-file requirements-gpu.txt requirements-gpu.in
+
+# What torch brings along for a GPU, as it sees fit.
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit triton nvidia-cudnn-cu13 nvidia-cusparselt-cu13 \
+	nvidia-nccl-cu13 nvidia-nvshmem-cu13
