@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from filmforge.cast import Cast, Options
 from filmforge.delivery import Deliveries
 from filmforge.domain import Providers, Shot, Stage
 from filmforge.fields import Frozen, Identifier, Pixels, Rate, plain_text
@@ -46,9 +47,10 @@ class Brief(Frozen):
     """What a submitted film says besides its shots.
 
     Films of one `project` share its cap and its turn at a provider; `priority` 1 goes first.
-    `fallbacks` are used in place of a model that provably took no money. `transition` is the one
-    of every shot that names none, shortened where a shot is short; `opening` brings the first
-    shot out of a colour; `trim` shows less of a shot, by its id.
+    `fallbacks` are used in place of a model that provably took no money. `cast` is what is known
+    of characters, by the names that shots give them; `options` hold for every shot. `transition`
+    is the one of every shot that names none, shortened where a shot is short; `opening` brings the
+    first shot out of a colour; `trim` shows less of a shot, by its id.
     """
 
     film_id: Identifier | None = None
@@ -58,6 +60,8 @@ class Brief(Frozen):
     budget_usd: Money | None = None
     providers: Providers = Providers()
     fallbacks: Providers = Providers()
+    cast: Cast = {}
+    options: Options = Options()
     approval: Approval = Approval()
     output: Output = Output()
     transition: GivenTransition = CUT

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from filmforge.brief import Brief, Output
+from filmforge.cast import IMAGE_GUIDES, MAX_REFERENCES, VIDEO_GUIDES, Character
 from filmforge.cues import SoundShot
 from filmforge.domain import Direction, GenerationRequest, Ingredient, Kind, Providers, Shot, Tags
 from filmforge.errors import BadInput
@@ -116,18 +117,70 @@ def tags_of(shot: Shot) -> Tags:
 def request_for(
     film: Brief, shot: Shot, direction: Direction, kind: Kind, model: Model, frame: str | None
 ) -> GenerationRequest:
-    """The request that makes one kind of asset; `frame` is the digest a clip is made from."""
+    """The request that makes one kind of asset; `frame` is the digest a clip is made from.
+
+    Raises BadInput naming a guide or an option that the model does not take, or lacks.
+    """
     provider, model_id = model_ref(film, shot, direction, kind)
     shot = directed(shot, direction)
     offered = _parameters(film.output, shot, direction, kind)
+    offered["loras"] = _loras(film, shot)
+    options = _options(film, shot, kind, model)
     return GenerationRequest(
         kind=kind,
         provider=provider,
         model=model_id,
-        parameters=fit(model, offered),
+        parameters=fit(model, offered | options),
         seed=_seed(shot, direction, kind) if model.takes_seed else None,
-        inputs=(Ingredient(role="frame", digest=frame),) if frame else (),
+        inputs=_inputs(film, shot, kind, model, frame),
     )
+
+
+def _loras(film: Brief, shot: Shot) -> list[JsonValue]:
+    """The LoRAs of the characters of a shot, each once."""
+    loras = [lora for name in shot.characters for lora in _known(film, name).loras]
+    return [{"name": name, "weight": w} for name, w in {x.name: x.weight for x in loras}.items()]
+
+
+def _known(film: Brief, name: str) -> Character:
+    return film.cast.get(name, Character())
+
+
+def _options(film: Brief, shot: Shot, kind: Kind, model: Model) -> dict[str, JsonValue]:
+    given: dict[str, JsonValue] = getattr(shot.options.over(film.options), kind.value)
+    for name in given:
+        if name not in model.options:
+            takes = ", ".join(sorted(model.options)) or "none"
+            raise BadInput(
+                f"options.{kind.value}.{name}",
+                f"{model.id} does not take it",
+                f"Its options are: {takes}.",
+            )
+    return given
+
+
+def _inputs(
+    film: Brief, shot: Shot, kind: Kind, model: Model, frame: str | None
+) -> tuple[Ingredient, ...]:
+    """What a request is made from: the frame, the guides of its kind, and what a character is."""
+    found = {"frame": frame} if frame else {}
+    named = {Kind.IMAGE: IMAGE_GUIDES, Kind.VIDEO: VIDEO_GUIDES, Kind.AUDIO: ()}[kind]
+    for name, digest in shot.guides.given.items():
+        if name in named and name not in model.roles:
+            takes = ", ".join(sorted(model.roles)) or "none"
+            raise BadInput(f"guides.{name}", f"{model.id} takes none", f"Its guides are: {takes}.")
+        if name in named:
+            found[name] = digest
+    for name in sorted(model.needs - found.keys()):
+        raise BadInput(f"guides.{name}", f"{model.id} is made from one", "Name it by its digest.")
+    if "references" in model.roles:
+        known = [r for name in shot.characters for r in _known(film, name).references]
+        shown = list(dict.fromkeys(known))[:MAX_REFERENCES]
+        found |= {f"reference_{n}": digest for n, digest in enumerate(shown, 1)}
+    speaker = _known(film, (shot.characters or ("narrator",))[0])
+    if "voice" in model.roles and speaker.voice:
+        found["voice"] = speaker.voice
+    return tuple(Ingredient.model_validate({"role": r, "digest": d}) for r, d in found.items())
 
 
 def _parameters(

@@ -12,6 +12,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from filmforge.cast import Guides, Options
 from filmforge.fields import (
     MAX_PROMPT_CHARS,
     Digest,
@@ -118,6 +119,8 @@ class Shot(Frozen):
     transition: GivenTransition | None = None
     camera: Label | None = None
     providers: Providers = Providers()
+    guides: Guides = Guides()
+    options: Options = Options()
 
 
 class Direction(Frozen):
@@ -146,7 +149,30 @@ class Direction(Frozen):
 class Ingredient(Frozen):
     """An asset that a request is made from: the frame of a clip, the pieces of a film."""
 
-    role: Literal["frame", "clip", "voice", "piece", "sound", "lut", "font", "film", "captions"]
+    role: Literal[
+        "frame",
+        "clip",
+        "voice",
+        "piece",
+        "sound",
+        "lut",
+        "font",
+        "film",
+        "captions",
+        "last_frame",
+        "source",
+        "mask",
+        "pose",
+        "depth",
+        "canny",
+        "segmentation",
+        "normal",
+        "style",
+        "reference_1",
+        "reference_2",
+        "reference_3",
+        "reference_4",
+    ]
     digest: Digest
 
 
@@ -205,3 +231,52 @@ class Take(Frozen):
     reused: bool
     note: str | None = None
     checked: Checked | None = None
+
+
+class WorkInput(Frozen):
+    """An asset that a GPU function works from; `url` is https, http or a data URI."""
+
+    role: str
+    digest: Digest
+    url: str
+
+
+class Work(Frozen):
+    """An order for a GPU function: a request in the words in which it travels.
+
+    `key` is the request key; whatever the function writes into the bucket stands under it, see
+    `work_object`.
+    """
+
+    key: Digest
+    function: Identifier
+    parameters: dict[str, JsonValue] = {}
+    seed: int | None = None
+    inputs: tuple[WorkInput, ...] = ()
+
+
+class Receipt(Frozen):
+    """What came of a work, as its function says and keeps beside the output.
+
+    `seconds` were worked by a processor named `gpu`, `load_s` more spent on loading for it; both
+    are billed. `facts` are what was measured or chosen. Without a `digest` nothing was made:
+    `held_by` is the call that is at it, otherwise `code` and `message` say what is wrong.
+    """
+
+    key: Digest
+    call_id: str
+    digest: Digest | None = None
+    media_type: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    load_s: float = 0.0
+    gpu: str = ""
+    facts: dict[str, JsonValue] = {}
+    held_by: str | None = None
+    code: str | None = None
+    message: str = ""
+
+
+def work_object(key: str, name: str) -> str:
+    """The object's key of what a GPU function keeps of a work: claim, receipt, output."""
+    return f"work/{key[:2]}/{key}/{name}"

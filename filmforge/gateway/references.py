@@ -50,6 +50,19 @@ def references_of(film: Film) -> Iterator[Reference]:
     for name, owner in fonts.items():
         if owner and owner.font:
             yield Reference(f"{name}.font", owner.font, "font")
+    yield from _of_the_cast(film)
+
+
+def _of_the_cast(film: Film) -> Iterator[Reference]:
+    for name, character in film.cast.items():
+        for index, digest in enumerate(character.references):
+            yield Reference(f"cast.{name}.references[{index}]", digest, "image")
+        if character.voice:
+            yield Reference(f"cast.{name}.voice", character.voice, "audio")
+    for index, shot in enumerate(film.shots):
+        for guide, digest in shot.guides.given.items():
+            kind: MaterialKind = "video" if guide == "clip" else "image"
+            yield Reference(f"shots[{index}].guides.{guide}", digest, kind)
 
 
 async def check_references(gateway: Gateway, film: Film, looks: asyncio.Semaphore) -> None:

@@ -1,0 +1,1 @@
+"""GPU functions: one literate, deployable file for each model, and what they share."""
