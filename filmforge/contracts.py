@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from filmforge.domain import Execution, Kind, Stage
+from filmforge.domain import Execution, Kind, Receipt, Stage
 from filmforge.fields import Digest, Frozen, Identifier
 from filmforge.quality import Verdict
 
@@ -13,12 +13,14 @@ FILM_WORKFLOW = "Film"
 SHOT_WORKFLOW = "Shot"
 SWEEP_WORKFLOW = "Sweep"
 RHYTHM_WORKFLOW = "Rhythm"
+GPU_WORK_WORKFLOW = "GpuWork"
 
 # Why a film is running that is put together and delivered.
 ASSEMBLING = "assembling"
 
 ORCHESTRATION_QUEUE = "filmforge"
 CPU_QUEUE = "filmforge-cpu"
+GPU_QUEUE = "filmforge-gpu"
 
 # What a killed worker was deciding is given to another one after this; the default is 10 s.
 TASK_TIMEOUT_S = 5
@@ -37,6 +39,22 @@ def shot_workflow_id(film_id: str, shot_id: str) -> str:
 def rhythm_workflow_id(reference: str) -> str:
     """The Temporal workflow id of the search for the rhythm of a file."""
     return f"rhythm/{reference}"
+
+
+def gpu_work_id(key: str) -> str:
+    """The Temporal workflow id of a work for one's own GPU, by its request key."""
+    return f"gpu/{key}"
+
+
+class WorkState(Frozen):
+    """Where a work for one's own GPU stands; `receipt` once it has ended by itself.
+
+    Of a work that is `unknown` Temporal knows nothing, or nothing any more.
+    """
+
+    status: Literal["running", "ended", "failed", "cancelled", "unknown"]
+    receipt: Receipt | None = None
+    message: str = ""
 
 
 class Progress(Frozen):

@@ -16,7 +16,7 @@ from temporalio.client import (
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from filmforge.brief import Brief
@@ -36,16 +36,19 @@ from filmforge.commands import (
 )
 from filmforge.contracts import (
     FILM_WORKFLOW,
+    GPU_WORK_WORKFLOW,
     ORCHESTRATION_QUEUE,
     RHYTHM_WORKFLOW,
     TASK_TIMEOUT_S,
     FilmOrder,
     Progress,
     RhythmOrder,
+    WorkState,
     film_workflow_id,
+    gpu_work_id,
     rhythm_workflow_id,
 )
-from filmforge.domain import Stage
+from filmforge.domain import Receipt, Stage, Work
 from filmforge.errors import BadMedia, Conflict, FilmError, NotFound, ServiceUnavailable
 from filmforge.settings import Settings
 
@@ -196,6 +199,63 @@ class Engine:
             raise _unavailable(error) from error
         return True
 
+    async def start_work(self, work: Work) -> str:
+        """Have a work made on one's own GPU, and the id of the run; one under way is joined.
+
+        Raises ServiceUnavailable; then the same call may safely be made again.
+        """
+        try:
+            handle = await self.client.start_workflow(
+                GPU_WORK_WORKFLOW,
+                work,
+                id=gpu_work_id(work.key),
+                task_queue=ORCHESTRATION_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=work.function,
+                rpc_timeout=CALL_TIMEOUT,
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
+        return handle.first_execution_run_id or ""
+
+    async def work_run(self, key: str) -> str | None:
+        """The last run of a work, None if there was none. Raises ServiceUnavailable."""
+        handle = self.client.get_workflow_handle(gpu_work_id(key))
+        try:
+            return (await handle.describe(rpc_timeout=CALL_TIMEOUT)).run_id
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise _unavailable(error) from error
+
+    async def work_state(self, key: str, run_id: str) -> WorkState:
+        """Where one run of a work stands. Raises ServiceUnavailable."""
+        handle = self.client.get_workflow_handle(
+            gpu_work_id(key), run_id=run_id, result_type=Receipt
+        )
+        try:
+            found = await handle.describe(rpc_timeout=CALL_TIMEOUT)
+            if found.status == WorkflowExecutionStatus.RUNNING:
+                return WorkState(status="running")
+            receipt: Receipt = await handle.result(follow_runs=False, rpc_timeout=CALL_TIMEOUT)
+        except WorkflowFailureError as error:
+            return _ended_badly(error)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return WorkState(status="unknown")
+            raise _unavailable(error) from error
+        return WorkState(status="ended", receipt=receipt)
+
+    async def cancel_work(self, key: str, run_id: str) -> None:
+        """Ask a run of a work to end. Raises ServiceUnavailable."""
+        handle = self.client.get_workflow_handle(gpu_work_id(key), run_id=run_id)
+        try:
+            await handle.cancel(rpc_timeout=CALL_TIMEOUT)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise _unavailable(error) from error
+
     async def check(self) -> None:
         """Raise ServiceUnavailable unless Temporal answers."""
         try:
@@ -209,6 +269,13 @@ def _refusal(error: WorkflowUpdateFailedError) -> FilmError:
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
         return Conflict("the film ended before the command was carried out")
     return Conflict(cause.message if isinstance(cause, ApplicationError) else str(cause))
+
+
+def _ended_badly(error: WorkflowFailureError) -> WorkState:
+    if isinstance(error.cause, CancelledError | TerminatedError):
+        return WorkState(status="cancelled")
+    cause = error.cause.__cause__ or error.cause
+    return WorkState(status="failed", message=str(cause))
 
 
 def _failed_step(error: WorkflowFailureError) -> FilmError:

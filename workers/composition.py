@@ -38,11 +38,12 @@ from filmforge.settings import Settings
 from filmforge.shelf import Shelf
 from filmforge.store import AssetStore
 from workflows.film import FilmWorkflow
+from workflows.gpu_work import GpuWorkWorkflow
 from workflows.rhythm import RhythmWorkflow
 from workflows.shot import ShotWorkflow
 from workflows.sweep import SweepWorkflow
 
-WORKFLOWS = (FilmWorkflow, ShotWorkflow, SweepWorkflow, RhythmWorkflow)
+WORKFLOWS = (FilmWorkflow, ShotWorkflow, SweepWorkflow, RhythmWorkflow, GpuWorkWorkflow)
 
 # Activities wait for their provider in `generate` itself, behind its own semaphore: the SDK's
 # slots must not run out, or the short ledger steps would starve behind long paid waits.
@@ -73,9 +74,10 @@ async def assembled(settings: Settings, client: Client) -> AsyncIterator[Parts]:
     ledger = open_ledger(settings.database_url.get_secret_value())
     shelf = Shelf(settings.work_dir / "shelf", settings.cut_cache_bytes)
     store = AssetStore(settings.s3_bucket, settings.s3_endpoint, shelf)
-    registry = build_registry(settings, store.fetch)
+    engine = Engine(client)
+    registry = build_registry(settings, store.fetch, engine)
     try:
-        yield Parts(settings, ledger, store, registry, Engine(client))
+        yield Parts(settings, ledger, store, registry, engine)
     finally:
         await registry.close()
         await asyncio.to_thread(ledger.close)

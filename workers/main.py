@@ -22,6 +22,7 @@ from filmforge.contracts import ORCHESTRATION_QUEUE, SWEEP_WORKFLOW
 from filmforge.engine import connect
 from filmforge.settings import Settings
 from workers.composition import assembled, build_workers, clean_work_dir, sender
+from workers.logs import log_as_json
 from workers.thrift import be_thrifty
 
 SWEEP_EVERY = timedelta(seconds=60)
@@ -66,15 +67,6 @@ async def schedule_sweep(client: Client) -> None:
 
 
 if __name__ == "__main__":
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-    )
+    log_as_json()
     be_thrifty()
     asyncio.run(run_worker(Settings()))

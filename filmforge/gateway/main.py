@@ -57,7 +57,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until a signal comes. Raises FilmError when a part cannot be used."""
     engine = await Engine.connected(settings)
     store = AssetStore(settings.s3_bucket, settings.s3_endpoint)
-    registry = build_registry(settings, store.fetch)
+    registry = build_registry(settings, store.fetch, engine)
     ledger = open_ledger(settings.database_url.get_secret_value())
     try:
         app = build_app(settings, ledger, store, engine, registry)
