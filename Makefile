@@ -16,6 +16,9 @@ help: ## Say what there is to make
 .PHONY: setup
 setup: .venv/ready ## Build .venv with .venv/bin/filmforge
 
+.PHONY: setup-gpu
+setup-gpu: .venv/ready-gpu ## Add what the GPU functions need to run on this machine
+
 .PHONY: demo
 demo: .venv/ready ## Make a film of five shots on this machine, at no cost
 	@$(BIN)/filmforge demo

@@ -57,6 +57,13 @@ class WorkState(Frozen):
     message: str = ""
 
 
+class GpuQueue(Frozen):
+    """Who works for one's own GPU, by Temporal's identity, and how many works wait for it."""
+
+    workers: tuple[str, ...]
+    waiting: int
+
+
 class Progress(Frozen):
     """A film at a glance, answered from the workflow's own state."""
 

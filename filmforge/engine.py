@@ -6,6 +6,9 @@ from datetime import timedelta
 from typing import Self, TypeVar
 
 from pydantic import BaseModel
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -36,11 +39,13 @@ from filmforge.commands import (
 )
 from filmforge.contracts import (
     FILM_WORKFLOW,
+    GPU_QUEUE,
     GPU_WORK_WORKFLOW,
     ORCHESTRATION_QUEUE,
     RHYTHM_WORKFLOW,
     TASK_TIMEOUT_S,
     FilmOrder,
+    GpuQueue,
     Progress,
     RhythmOrder,
     WorkState,
@@ -255,6 +260,23 @@ class Engine:
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise _unavailable(error) from error
+
+    async def gpu_queue(self) -> GpuQueue:
+        """Who serves works for one's own GPU, and how many wait. Raises ServiceUnavailable."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.client.namespace,
+            task_queue=TaskQueue(name=GPU_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            report_stats=True,
+        )
+        try:
+            found = await self.client.workflow_service.describe_task_queue(
+                request, timeout=CALL_TIMEOUT
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
+        workers = tuple(sorted({poller.identity for poller in found.pollers}))
+        return GpuQueue(workers=workers, waiting=found.stats.approximate_backlog_count)
 
     async def check(self) -> None:
         """Raise ServiceUnavailable unless Temporal answers."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from filmforge.errors import NotConfigured
+
 GIB = 2**30
 # What the CUDA context and the allocator keep for themselves.
 RESERVE_GIB = 1.0
@@ -19,10 +21,18 @@ class Device:
 
     @classmethod
     def here(cls, budget_gib: float | None = None) -> "Device":
-        """The first GPU of this machine, otherwise its processor; the budget is all it has."""
-        import psutil
-        import torch
+        """The first GPU of this machine, otherwise its processor; the budget is all it has.
 
+        Raises NotConfigured without torch.
+        """
+        import psutil
+
+        try:
+            import torch
+        except ImportError:
+            raise NotConfigured(
+                "torch is not installed: run `make setup-gpu`, or install filmforge[gpu]"
+            ) from None
         if torch.cuda.is_available():
             about = torch.cuda.get_device_properties(0)
             has = about.total_memory / GIB - RESERVE_GIB

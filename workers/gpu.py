@@ -1,7 +1,6 @@
 """The GPU worker's process: `python -m workers.gpu`, the GPU functions on this machine."""
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -65,20 +64,23 @@ def _serve(
 
 async def run_gpu_worker(settings: Settings) -> None:
     """Work until SIGINT or SIGTERM. Raises FilmError when a part cannot be used."""
+    device = await asyncio.to_thread(Device.here, settings.gpu_budget_gib)
+    desk = Desk.opened(settings.s3_bucket, settings.s3_endpoint)
+    await serve_queue(settings, desk, Residency(device, settings.gpu_weights, maker_of))
+
+
+async def serve_queue(settings: Settings, desk: Desk, residency: Residency) -> None:
+    """Serve the GPU queue until a signal comes; then what is resident is unloaded."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     client = await connect(settings)
-    device = await asyncio.to_thread(Device.here, settings.gpu_budget_gib)
-    desk = Desk.opened(settings.s3_bucket, settings.s3_endpoint)
-    residency = Residency(device, settings.gpu_weights, maker_of)
-    async with contextlib.AsyncExitStack() as running:
-        await running.enter_async_context(build_gpu_worker(client, settings, desk, residency))
+    async with build_gpu_worker(client, settings, desk, residency):
         log.info(
             "gpu worker is ready",
-            device=device.name,
-            budget_gib=round(device.budget_gib, 1),
+            device=residency.device.name,
+            budget_gib=round(residency.device.budget_gib, 1),
             weights=str(settings.gpu_weights),
         )
         if settings.ready_file:

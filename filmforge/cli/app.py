@@ -11,6 +11,7 @@ from filmforge.cli import (
     cutting,
     demo,
     films,
+    gpu,
     library,
     notify,
     outputs,
@@ -38,6 +39,7 @@ _PEOPLE = "People who may look"
 for name, command, panel in (
     ("up", serve.up, _RUN),
     ("demo", demo.demo, _RUN),
+    ("worker", gpu.worker, _RUN),
     ("doctor", serve.doctor, _RUN),
     ("fake-server", serve.fake_server, _RUN),
     ("estimate", films.estimate, _FILM),
@@ -69,6 +71,7 @@ for name, command, panel in (
     ("assets", library.assets, _LOOK),
 ):
     app.command(name, rich_help_panel=panel, no_args_is_help=False)(command)
+app.add_typer(gpu.app, name="gpu", rich_help_panel=_RUN)
 app.add_typer(notify.app, name="notify", rich_help_panel=_PEOPLE)
 app.add_typer(caps.app, name="caps", rich_help_panel=_LOOK)
 app.add_typer(sharing.team, name="members", rich_help_panel=_PEOPLE)

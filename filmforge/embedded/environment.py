@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from filmforge.embedded.credentials import keep_credentials
 from filmforge.embedded.ports import LOOPBACK
+from filmforge.embedded.s3 import s3_environment
 from filmforge.embedded.servers import Servers
-from filmforge.embedded.state import MARK, StateDir
+from filmforge.embedded.state import MARK, StateDir, read_up
+from filmforge.errors import BadInput
 from filmforge.settings import Settings
 
 # They would send our keys elsewhere, or add to them what the embedded S3 server does not know.
@@ -32,6 +36,25 @@ def child_environment(
     )
     if fake_url:
         made["FILMFORGE_FAKE_URL"] = fake_url
+    return inherited | _without_proxy(inherited) | made
+
+
+def environment_beside(state_dir: Path) -> dict[str, str]:
+    """The environment of one more worker for what runs in a directory; ours where nothing does.
+
+    Raises BadInput when nothing runs there and the environment names no Temporal.
+    """
+    info = read_up(state_dir)
+    inherited = dict(os.environ)
+    if info is None:
+        if not Settings().temporal_address:
+            remedy = "Start `filmforge up` there, or set TEMPORAL_ADDRESS and FILMFORGE_S3_BUCKET"
+            raise BadInput("--state", f"nothing runs in {state_dir}", remedy)
+        return inherited
+    made = {"TEMPORAL_ADDRESS": info.temporal, "PYTHONUNBUFFERED": "1"}
+    if "s3" in info.pids:
+        state = StateDir(state_dir.expanduser().absolute())
+        made |= s3_environment(keep_credentials(state.credentials_file), info.s3)
     return inherited | _without_proxy(inherited) | made
 
 

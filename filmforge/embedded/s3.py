@@ -47,6 +47,17 @@ class S3Server:
     endpoint: str
 
 
+def s3_environment(credentials: Credentials, endpoint: str) -> dict[str, str]:
+    """What tells a process of ours where the embedded server is, and its keys."""
+    return {
+        "AWS_ENDPOINT_URL_S3": endpoint,
+        "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+        "FILMFORGE_S3_BUCKET": BUCKET,
+    }
+
+
 def s3_server(state: StateDir, ports: dict[str, int], credentials: Credentials) -> S3Server:
     """Prepare the server, not started yet; its bucket is made at its first start."""
     endpoint = f"http://{LOOPBACK}:{ports['s3']}"

@@ -94,13 +94,7 @@ def _prepare(state: StateDir, settings: Settings, *, temporal: bool, s3: bool) -
         environment["TEMPORAL_ADDRESS"] = ours_temporal.address
     if s3 and not _s3_is_given(settings):
         ours_s3 = _s3.s3_server(state, ports, credentials)
-        environment |= {
-            "AWS_ENDPOINT_URL_S3": ours_s3.endpoint,
-            "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
-            "AWS_DEFAULT_REGION": _s3.REGION,
-            "FILMFORGE_S3_BUCKET": _s3.BUCKET,
-        }
+        environment |= _s3.s3_environment(credentials, ours_s3.endpoint)
     return Servers(
         credentials=credentials,
         temporal=ours_temporal.child if ours_temporal else None,

@@ -20,6 +20,7 @@ from filmforge.gateway import (
     costs,
     estimate,
     films,
+    gpu,
     health,
     materials,
     members,
@@ -63,8 +64,8 @@ _API = tuple(
     part.router
     for part in (
         films, control, shots, uploads, estimate, assets, materials, costs, caps, reconcile,
-        progress, timeline, recut, rhythm, outputs, callbacks, health, channels, shares, members,
-        trail,
+        progress, timeline, recut, rhythm, outputs, callbacks, health, gpu, channels, shares,
+        members, trail,
     )
 )  # fmt: skip
 

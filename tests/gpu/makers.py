@@ -1,8 +1,7 @@
 """Makers of few lines: they draw what they are asked for, and count."""
 
-import threading
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from PIL import Image
 
@@ -15,6 +14,14 @@ from gpu_functions.weights import Source
 CHUNKS = 4
 
 
+class Gate(Protocol):
+    """What a painter waits for after two stripes."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait a little; whether it may go on."""
+        ...
+
+
 class Painter:
     """Paints stripes, one a chunk, each kept as a checkpoint; `loads` counts its loadings."""
 
@@ -23,7 +30,7 @@ class Painter:
     heavy: ClassVar[bool] = True
     loads: ClassVar[int] = 0
     painted: ClassVar[list[str]] = []
-    pause: ClassVar[threading.Event | None] = None
+    pause: ClassVar[Gate | None] = None
 
     def __init__(self, weights: Path, device: Device) -> None:
         self.weights = weights
@@ -45,7 +52,7 @@ class Painter:
             if not room.checkpoints.load(f"stripe-{number}", stripe):
                 Image.new("RGB", (64, 16), colour).save(stripe)
                 room.checkpoints.save(f"stripe-{number}", stripe)
-                type(self).painted.append(f"{work.key[:8]}/{number}")
+                self.paints(f"{work.key[:8]}/{number}")
             room.tell((number + 1) / CHUNKS)
             if type(self).pause is not None and number == 1:
                 while not self.pause.wait(0.05):
@@ -58,6 +65,10 @@ class Painter:
 
     def close(self) -> None:
         pass
+
+    def paints(self, stripe: str) -> None:
+        """Remember a stripe that was painted."""
+        self.painted.append(stripe)
 
     @classmethod
     def reset(cls) -> None:

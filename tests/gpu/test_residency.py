@@ -89,7 +89,9 @@ def test_switches_are_logged_with_their_times_and_what_is_resident(
     residency: Residency, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = structlog.testing.LogCapture()
-    monkeypatch.setattr("gpu_functions.residency.log", structlog.wrap_logger(None, [kept], structlog.BoundLogger))
+    monkeypatch.setattr(
+        "gpu_functions.residency.log", structlog.wrap_logger(None, [kept], structlog.BoundLogger)
+    )
     make(residency, tmp_path, "painter")
     make(residency, tmp_path, "sketcher")
     logs = kept.entries
