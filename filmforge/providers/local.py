@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from filmforge.errors import (
     ServiceUnavailable,
 )
 from filmforge.providers.base import Job, JobReport, JobStatus, Listed, Material, Notice, Terms
-from filmforge.providers.catalogue import Model, Recovery, price_of, unknown_model
+from filmforge.providers.catalogue import Model, Recovery, price_of, seconds_cost, unknown_model
 from filmforge.providers.wire import Wire
 from filmforge.works import Works
 
@@ -177,9 +177,8 @@ class LocalProvider:
         await self._wire.close()
 
     def _report(self, receipt: Receipt, request: GenerationRequest) -> JobReport:
-        price = self._models[request.model].price.usd
-        seconds = Decimal(str(round(receipt.seconds + receipt.load_s, 3)))
-        cost = (seconds * price).quantize(Decimal("0.000001"), ROUND_UP)
+        seconds = receipt.seconds + receipt.load_s
+        cost = seconds_cost(self._models[request.model], request.parameters, seconds)
         if receipt.digest is None:
             return JobReport(
                 status=JobStatus.FAILED, cost=cost, message=f"local: {receipt.message}"

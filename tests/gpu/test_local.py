@@ -81,7 +81,7 @@ async def test_a_film_is_made_of_what_the_gpu_worker_made_at_no_cost(
     film_id = await world.submit(film_document(shots=2, providers=LOCAL))
     assert (await world.finish(film_id)).execution == Execution.SUCCEEDED
     assert len(bench.painted) == 2 * CHUNKS
-    takes = [take for n in range(2) for take in world.ledger.shots.takes(film_id, f"s{n:03d}")]
+    takes = [take for n in range(2) for take in world.ledger.takes.of_shot(film_id, f"s{n:03d}")]
     images = [take for take in takes if take.kind is Kind.IMAGE]
     assert {(take.provider, take.model, take.cost) for take in images} == {
         ("local", "image_sdxl", 0)
