@@ -195,3 +195,85 @@ def test_a_retake_for_its_quality_moves_the_seed_of_that_kind_alone() -> None:
     remade = Direction(retakes=1, remade={Kind.VIDEO: ("cd" * 32, "ef" * 32)})
     seeds = {kind: _request(direction=remade, kind=kind).seed for kind in Kind}
     assert seeds == {Kind.IMAGE: 101, Kind.VIDEO: 103, Kind.AUDIO: 101}
+
+
+A, B, C, D, E, F = (letter * 64 for letter in "abcdef")
+CAST = {
+    "Mira": {"loras": [{"name": "mira-v2", "weight": 0.8}], "references": [A, B], "voice": C},
+    "Jon": {"loras": [{"name": "jon"}, {"name": "mira-v2", "weight": 0.5}], "references": [B, D]},
+    "Ada": {"loras": [{"name": "ada"}], "references": [E]},
+}
+
+
+def _own_model(**changes: Any) -> Model:
+    """A model of one's own: it takes LoRAs, guides and options."""
+    given: dict[str, Any] = {
+        "parameters": EVERYTHING | {"loras"},
+        "options": {"quality", "steps"},
+        "roles": {"pose", "source", "mask", "references", "voice", "last_frame"},
+    }
+    return _model().model_copy(update=given | changes)
+
+
+def test_the_loras_of_a_shots_characters_are_named_once_each_in_their_order() -> None:
+    request = _request(model=_own_model(), film=Brief.model_validate({"cast": CAST}))
+    assert request.parameters["loras"] == [
+        {"name": "mira-v2", "weight": 0.5},
+        {"name": "jon", "weight": 1.0},
+    ]
+
+
+def test_a_model_that_takes_no_loras_is_told_of_none() -> None:
+    request = _request(film=Brief.model_validate({"cast": CAST}))
+    assert "loras" not in request.parameters
+    assert request == _request()
+
+
+def test_references_of_its_characters_are_what_a_shot_is_made_from() -> None:
+    request = _request(model=_own_model(), film=Brief.model_validate({"cast": CAST}))
+    found = {part.role: part.digest for part in request.inputs if part.role != "voice"}
+    assert found == {"reference_1": A, "reference_2": B, "reference_3": D}
+
+
+def test_the_voice_of_the_speaker_is_what_a_line_is_spoken_after() -> None:
+    model = _own_model(roles=frozenset({"voice"}))
+    request = _request(kind=Kind.AUDIO, model=model, film=Brief.model_validate({"cast": CAST}))
+    assert [(part.role, part.digest) for part in request.inputs] == [("voice", C)]
+
+
+def test_guides_of_the_frame_go_to_the_frame_and_those_of_the_clip_to_the_clip() -> None:
+    shot = _shot(guides={"pose": E, "last_frame": F}, characters=[])
+    frame = _request(shot, model=_own_model())
+    assert [(part.role, part.digest) for part in frame.inputs] == [("pose", E)]
+    clip = _request(shot, kind=Kind.VIDEO, model=_own_model())
+    assert [(part.role, part.digest) for part in clip.inputs] == [
+        ("frame", FRAME),
+        ("last_frame", F),
+    ]
+
+
+def test_a_guide_that_the_model_does_not_take_is_refused_with_those_it_takes() -> None:
+    with pytest.raises(BadInput, match=r"guides\.depth: m takes none\. Its guides are: .*pose"):
+        _request(_shot(guides={"depth": E}), model=_own_model())
+
+
+def test_a_guide_that_a_model_cannot_do_without_is_asked_for() -> None:
+    model = _own_model(needs=frozenset({"source"}))
+    with pytest.raises(BadInput, match=r"guides\.source: m is made from one"):
+        _request(model=model)
+    assert _request(_shot(guides={"source": E}), model=model).inputs
+
+
+def test_options_of_a_shot_go_over_those_of_the_film() -> None:
+    film = Brief.model_validate({"options": {"image": {"quality": "draft", "steps": 4}}})
+    shot = _shot(options={"image": {"quality": "high"}})
+    request = _request(shot, model=_own_model(), film=film)
+    assert (request.parameters["quality"], request.parameters["steps"]) == ("high", 4)
+    assert "quality" not in _request(shot, kind=Kind.VIDEO, model=_own_model()).parameters
+
+
+def test_an_option_that_the_model_does_not_take_is_refused_with_those_it_takes() -> None:
+    shot = _shot(options={"image": {"prompt": "another"}})
+    refusal = r"options\.image\.prompt: m does not take it\. Its options are: quality, steps\."
+    with pytest.raises(BadInput, match=refusal):
+        _request(shot, model=_own_model())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filmforge.brief import Film
+from filmforge.cast import Guides
 from filmforge.cut.overrun import late
 from filmforge.cut.room import submitted_frames
 from filmforge.errors import BadInput, BadMedia, NotFound
@@ -60,9 +61,18 @@ def _of_the_cast(film: Film) -> Iterator[Reference]:
         if character.voice:
             yield Reference(f"cast.{name}.voice", character.voice, "audio")
     for index, shot in enumerate(film.shots):
-        for guide, digest in shot.guides.given.items():
-            kind: MaterialKind = "video" if guide == "clip" else "image"
-            yield Reference(f"shots[{index}].guides.{guide}", digest, kind)
+        yield from _of_guides(shot.guides, f"shots[{index}]")
+
+
+def _of_guides(guides: Guides, place: str) -> Iterator[Reference]:
+    for guide, digest in guides.given.items():
+        kind: MaterialKind = "video" if guide == "clip" else "image"
+        yield Reference(f"{place}.guides.{guide}", digest, kind)
+
+
+def check_guides(gateway: Gateway, guides: Guides, place: str) -> None:
+    """Make sure that what guides a shot is there. Raises Refusal naming the fields."""
+    _refuse(_missing(gateway, list(_of_guides(guides, place))))
 
 
 async def check_references(gateway: Gateway, film: Film, looks: asyncio.Semaphore) -> None:

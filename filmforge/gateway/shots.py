@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import JsonValue
 
 from filmforge.commands import Accept, Replace, Resolve, Retry, Seen, Skip
-from filmforge.direction import makes_of
+from filmforge.direction import directed, makes_of
 from filmforge.domain import Providers
 from filmforge.errors import Conflict, CreateAmbiguous
 from filmforge.fields import Frozen
@@ -16,6 +16,7 @@ from filmforge.gateway.bodies import read_model
 from filmforge.gateway.control import NoBody
 from filmforge.gateway.lookup import KnownFilm, KnownShot, OpenFilm, accepted
 from filmforge.gateway.quotes import check_providers, check_shot
+from filmforge.gateway.references import check_guides
 from filmforge.gateway.replies import body_of, json_response
 from filmforge.gateway.state import Gateway, gateway_of
 from filmforge.ledger.films import FilmRecord
@@ -162,7 +163,7 @@ def _resolve_left_behind(
 
 
 def check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: RetryShot) -> None:
-    """Make sure that a shot can be asked for once more like that. Raises BadInput."""
+    """Make sure that a shot can be asked for once more like that. Raises BadInput or Refusal."""
     check_providers(gateway.registry, wish.providers, makes=makes_of(shot.shot))
     direction = shot.direction.model_copy(
         update={
@@ -171,3 +172,5 @@ def check_retry(gateway: Gateway, film: FilmRecord, shot: ShotRecord, wish: Retr
         }
     )
     check_shot(gateway.registry, film.brief, shot.shot, direction)
+    if "guides" in wish.changes:
+        check_guides(gateway, directed(shot.shot, direction).guides, "changes")

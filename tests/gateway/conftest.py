@@ -57,7 +57,7 @@ async def _serve(api: Api) -> None:
     engine = await Engine.connected(settings)
     store = AssetStore(settings.s3_bucket, settings.s3_endpoint)
     ledger = open_ledger(settings.database_url.get_secret_value())
-    registry = build_registry(settings, store.fetch)
+    registry = build_registry(settings, store.fetch, engine)
     app = build_app(settings, ledger, store, engine, registry)
     server = Server(app, "127.0.0.1", 0)
     film = Worker(engine.client, task_queue=ORCHESTRATION_QUEUE, workflows=[StandInFilm])
