@@ -15,6 +15,7 @@ from gpu_functions.serving import serve
 from gpu_functions.weights import Source, download, find
 
 PYTHON = "3.11"
+UV = "0.9.5"
 # What our own modules import; the same versions as in requirements.txt.
 SHARED = (
     "boto3==1.44.5",
@@ -39,7 +40,7 @@ def image_of(*packages: str, apt: tuple[str, ...] = ()) -> modal.Image:
     if apt:
         base = base.apt_install(*apt)
     return (
-        base.uv_pip_install(*SHARED, HUB, *packages)
+        base.uv_pip_install(*SHARED, HUB, *packages, uv_version=UV)
         .env({"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"})
         .add_local_python_source("filmforge", "gpu_functions")
     )

@@ -21,14 +21,20 @@ from filmforge.contracts import (
     ORCHESTRATION_QUEUE,
     SWEEP_WORKFLOW,
     film_workflow_id,
+    gpu_work_id,
     rhythm_workflow_id,
     shot_workflow_id,
 )
-from filmforge.domain import Review
+from filmforge.domain import Review, Work
 from filmforge.embedded import Servers, serve
 from filmforge.settings import Settings
+from gpu_functions.desk import Desk
+from gpu_functions.device import Device
+from gpu_functions.residency import Residency
 from tests.fake_process import FakeServer, fake_server
+from tests.gpu.makers import MAKERS
 from tests.world import World, film_document, open_world
+from workers.gpu import build_gpu_worker
 from workflows import film
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -101,6 +107,19 @@ async def cancel_a_film(world: World) -> str:
     return film_id
 
 
+async def make_a_work(world: World, folder: Path) -> str:
+    """A work for one's own GPU, made by a worker of this process; its request key."""
+    (folder / "weights" / "painter").mkdir(parents=True)
+    desk = Desk.opened(world.settings.s3_bucket, world.settings.s3_endpoint)
+    device = Device("cpu", "a processor", 8.0)
+    residency = Residency(device, folder / "weights", MAKERS.__getitem__)
+    work = Work(key="ab" * 32, function="painter", seed=1)
+    async with build_gpu_worker(world.client, world.settings, desk, residency):
+        await world.engine.start_work(work)
+        await world.client.get_workflow_handle(gpu_work_id(work.key)).result()
+    return work.key
+
+
 async def judge(world: World, film_id: str, shot_id: str, verdict: str) -> None:
     """Decide on the frame as soon as the film lets it wait."""
     await world.until_waiting(film_id, shot_id)
@@ -134,8 +153,10 @@ def _anonymous(value: Any) -> Any:
     return re.sub(r"^\d+@.*", "worker", value) if isinstance(value, str) else value
 
 
-async def record(world: World) -> None:
+async def record(world: World, folder: Path) -> None:
     """Play everything that is to be recorded, and keep it."""
+    key = await make_a_work(world, folder)
+    await keep(world.client, gpu_work_id(key), "gpu-work")
     film.FULL_HISTORY_EVENTS = FULL_FOR_THE_RECORD
     told = await direct_a_film(world)
     together = await decide_together(world)
@@ -160,7 +181,7 @@ async def record(world: World) -> None:
 async def play(servers: Servers, fake: FakeServer, folder: Path) -> None:
     """Record on a worker of this process."""
     async with open_world(servers, fake, folder) as world:
-        await record(world)
+        await record(world, folder)
 
 
 def main() -> None:

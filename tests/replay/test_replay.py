@@ -19,7 +19,7 @@ def kind_of(name: str) -> str:
 
 
 def test_every_workflow_has_a_recorded_history() -> None:
-    assert {kind_of(name) for name in RECORDED} == {"film", "shot", "sweep", "rhythm"}
+    assert {kind_of(name) for name in RECORDED} == {"film", "shot", "sweep", "rhythm", "gpu"}
 
 
 @pytest.mark.parametrize("name", RECORDED)
