@@ -172,6 +172,7 @@ class Ingredient(Frozen):
         "reference_2",
         "reference_3",
         "reference_4",
+        "dataset",
     ]
     digest: Digest
 

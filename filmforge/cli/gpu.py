@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from filmforge.cli import works
 from filmforge.cli.connect import connect, tell
 from filmforge.cli.options import DEFAULT_STATE, AsJson, State
 from filmforge.errors import BadInput, NotConfigured, ProviderUnavailable
@@ -21,6 +22,8 @@ app = typer.Typer(
     help="Run models of one's own: on Modal, or on a GPU of one's own.",
     no_args_is_help=True,
 )
+
+app.command("run")(works.run)
 
 # -P: a directory called modal where the user happens to stand is not what is meant.
 _PYTHON = (sys.executable, "-P", "-m")

@@ -1,7 +1,7 @@
 """The real servers of one machine, Temporal and S3, and what keeps them and us running."""
 
 from filmforge.embedded.doctor import Finding, examine
-from filmforge.embedded.environment import environment_beside
+from filmforge.embedded.environment import environment_beside, settings_beside
 from filmforge.embedded.process import Child
 from filmforge.embedded.servers import Servers, serve, start_servers
 from filmforge.embedded.state import UpInfo, read_up
@@ -17,5 +17,6 @@ __all__ = [
     "read_up",
     "run_up",
     "serve",
+    "settings_beside",
     "start_servers",
 ]

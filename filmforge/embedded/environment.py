@@ -58,6 +58,16 @@ def environment_beside(state_dir: Path) -> dict[str, str]:
     return inherited | _without_proxy(inherited) | made
 
 
+def settings_beside(state_dir: Path) -> Settings:
+    """The settings of what runs in a directory, or those of the environment.
+
+    Raises BadInput when nothing runs there and the environment names no Temporal.
+    """
+    environment = environment_beside(state_dir)
+    os.environ.update(environment)  # boto3 reads its keys nowhere else
+    return Settings()
+
+
 def _unless_set(state: StateDir, settings: Settings, servers: Servers, api: str) -> dict[str, str]:
     keys = servers.credentials
     defaults = {

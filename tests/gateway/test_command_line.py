@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
 from filmforge.cli.app import run
 from tests.gateway.api import KEY, Api
+from tests.gpu.modal_apps import Deployed, modal_apps
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +100,59 @@ def test_a_member_is_let_in_given_a_role_and_revoked(
     assert run(["members", "revoke", ada.member_id]) == 0
     monkeypatch.setenv("FILMFORGE_API_KEY", key)
     assert run(["films"]) == 1
+
+
+def test_gpu_status_tells_the_functions_their_options_and_who_serves(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    assert run(["gpu", "status"]) == 0
+    said = capsys.readouterr().out
+    assert "local:image_sdxl" in said
+    assert "nobody: filmforge worker --gpu local" in said
+    assert "set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET" in said
+    with modal_apps() as modal:
+        modal.apps["ap-1"] = Deployed("filmforge-image-sdxl")
+        modal.apps["ap-2"] = Deployed("somebody-elses")
+        monkeypatch.setenv("MODAL_SERVER_URL", modal.url)
+        monkeypatch.setenv("MODAL_TOKEN_ID", "ak-of-a-test")
+        monkeypatch.setenv("MODAL_TOKEN_SECRET", "as-of-a-test")
+        assert run(["gpu", "status", "--json"]) == 0
+    deployed = json.loads(capsys.readouterr().out)["modal"]
+    assert [app["description"] for app in deployed] == ["filmforge-image-sdxl"]
+
+
+def test_gpu_cost_tells_what_functions_of_ones_own_cost_and_nothing_else(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.submitted()
+    assert run(["gpu", "cost", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["functions"] == []
+    assert run(["gpu", "cost", "--month", "2026-13"]) == 2
+
+
+def test_gpu_commands_without_a_token_say_what_to_set(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    for command in (["logs", "image_sdxl"], ["deploy", "image_sdxl"]):
+        assert run(["gpu", *command]) == 1
+        assert "MODAL_TOKEN_ID" in capsys.readouterr().err
+
+
+def test_a_gpu_worker_where_nothing_runs_says_what_to_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TEMPORAL_ADDRESS")
+    assert run(["worker", "--gpu", "local", "--state", str(tmp_path)]) == 2
+    assert "Start `filmforge up` there" in capsys.readouterr().err
+
+
+def test_weights_of_a_function_that_does_not_exist_are_not_fetched(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["gpu", "download", "image_nonesuch", "--weights", str(tmp_path)]) == 1
+    assert "there is no GPU function 'image_nonesuch'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """Films that name local:image_sdxl are made by a GPU worker on a queue of its own."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from filmforge.contracts import gpu_work_id
 from filmforge.domain import Execution, GenerationRequest, Kind
 from filmforge.embedded import Child
 from filmforge.errors import AnswerLost, NotConfigured
+from filmforge.media.probe import verify
 from filmforge.providers.base import JobStatus, Provider
 from filmforge.providers.registry import build_registry
 from filmforge.settings import Settings
@@ -146,6 +148,35 @@ async def test_a_receipt_counts_although_temporal_has_forgotten_its_run(
     assert (await local.poll(lost, request)).status is JobStatus.SUCCEEDED
 
 
+async def test_a_work_outside_of_films_is_made_by_a_command_once(
+    world: World, bench: Bench, tmp_path: Path
+) -> None:
+    out, words = tmp_path / "made" / "lamp.png", f"a lamp {os.urandom(8).hex()}"
+    first = json.loads(await command(world, "--set", f"prompt={words}", "--out", str(out)))
+    assert (first["reused"], first["cost_usd"]) == (False, "0.00")
+    assert verify(out, Kind.IMAGE).width == 64
+    out.unlink()
+    again = json.loads(await command(world, "--set", f"prompt={words}", "--out", str(out)))
+    assert again["reused"]
+    assert verify(out, Kind.IMAGE).width == 64
+    assert len(bench.painted) == CHUNKS
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        (("--set", "colour=red"), "colour"),
+        (("--set", "prompt"), "--set"),
+        (("--input", "pose=/nonexistent"), "--input"),
+    ],
+)
+async def test_a_work_that_cannot_be_asked_for_is_refused_by_its_field(
+    world: World, tmp_path: Path, wish: tuple[str, ...], field: str
+) -> None:
+    said = await command(world, *wish, "--out", str(tmp_path / "x"), status=2)
+    assert field in said
+
+
 async def test_a_work_nobody_asked_for_is_provably_absent(world: World) -> None:
     assert await provider_of(world).find(a_request("never"), *NEVER_MIND) is None
 
@@ -170,6 +201,21 @@ def test_without_a_queue_there_is_no_local_provider() -> None:
 
     with pytest.raises(NotConfigured, match="queue"):
         build_registry(Settings(), nothing).get("local")
+
+
+async def command(world: World, *words: str, status: int = 0) -> str:
+    """What `filmforge gpu run image_sdxl --on local` says, on stderr where it fails."""
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "filmforge.cli", "gpu", "run", "image_sdxl", "--on", "local"),
+        *("--yes", "--json", "--state", "nowhere"),
+        *words,
+        env=os.environ | {"TEMPORAL_NAMESPACE": world.settings.temporal_namespace},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(running.communicate(), 60)
+    assert running.returncode == status, err.decode()
+    return out.decode()
 
 
 def provider_of(world: World) -> Provider:
