@@ -15,6 +15,7 @@ from tests.gpu.modal_apps import Deployed, ModalApps, modal_apps
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted([*MAKERS, *ENDPOINTS])
+BASE = "python:3.11.12-slim-bookworm"
 TOKEN = {"MODAL_TOKEN_ID": "ak-of-a-test", "MODAL_TOKEN_SECRET": "as-of-a-test"}
 
 
@@ -67,7 +68,8 @@ def test_a_function_is_a_worker_on_a_gpu_with_weights_and_bucket(
 def test_every_package_of_an_image_is_pinned(deployed: ModalApps, function: str) -> None:
     for each in app_of(deployed, function).functions.values():
         lines = deployed.commands(each.image_id)
-        assert lines[0] == "FROM python:3.11.12-slim-bookworm"
+        base = "nvidia/cuda:13.0.1-devel-ubuntu24.04" if function == "llm" else BASE
+        assert lines[0] == f"FROM {base}"
         installs = [line for line in lines if "uv pip install" in line]
         assert installs
         for line in installs:
