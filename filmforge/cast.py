@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from filmforge.fields import Digest, Frozen, Identifier, Label
+from filmforge.fields import Digest, Frozen, Identifier, Label, plain_text
 
 MAX_REFERENCES = 4
 IMAGE_GUIDES = ("source", "mask", "pose", "depth", "canny", "segmentation", "normal", "style")
@@ -21,11 +21,15 @@ class Lora(Frozen):
 
 
 class Character(Frozen):
-    """What is known of a character, by digest: pictures of it, and its voice."""
+    """What is known of a character, by digest: pictures of it, and its voice.
+
+    `voice_text` is what is said in the voice, where a model must know it.
+    """
 
     loras: Annotated[tuple[Lora, ...], Field(max_length=8)] = ()
     references: Annotated[tuple[Digest, ...], Field(max_length=MAX_REFERENCES)] = ()
     voice: Digest | None = None
+    voice_text: Annotated[str, StringConstraints(max_length=500), AfterValidator(plain_text)] = ""
 
 
 Cast = Annotated[dict[Label, Character], Field(max_length=200)]

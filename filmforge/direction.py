@@ -18,6 +18,7 @@ DEFAULT_PROVIDERS = Providers(
 DEFAULT_SOUNDS = {"music": "preview:music", "effect": "preview:ambience"}
 # A sound has no more than this to change.
 SOUND_FIELDS = ("enhanced_prompt", "duration", "seed")
+NARRATOR = "narrator"
 FIXED_FIELDS = ("shot_id", "shot_number", "scene_id", "providers", "transition")
 
 
@@ -124,7 +125,7 @@ def request_for(
     provider, model_id = model_ref(film, shot, direction, kind)
     shot = directed(shot, direction)
     offered = _parameters(film.output, shot, direction, kind)
-    offered["loras"] = _loras(film, shot)
+    offered |= {"loras": _loras(film, shot), "voice_text": _speaker(film, shot).voice_text}
     options = _options(film, shot, kind, model)
     return GenerationRequest(
         kind=kind,
@@ -144,6 +145,10 @@ def _loras(film: Brief, shot: Shot) -> list[JsonValue]:
 
 def _known(film: Brief, name: str) -> Character:
     return film.cast.get(name, Character())
+
+
+def _speaker(film: Brief, shot: Shot) -> Character:
+    return _known(film, (shot.characters or (NARRATOR,))[0])
 
 
 def _options(film: Brief, shot: Shot, kind: Kind, model: Model) -> dict[str, JsonValue]:
@@ -177,9 +182,9 @@ def _inputs(
         known = [r for name in shot.characters for r in _known(film, name).references]
         shown = list(dict.fromkeys(known))[:MAX_REFERENCES]
         found |= {f"reference_{n}": digest for n, digest in enumerate(shown, 1)}
-    speaker = _known(film, (shot.characters or ("narrator",))[0])
-    if "voice" in model.roles and speaker.voice:
-        found["voice"] = speaker.voice
+    voice = _speaker(film, shot).voice
+    if "voice" in model.roles and voice:
+        found["voice"] = voice
     return tuple(Ingredient.model_validate({"role": r, "digest": d}) for r, d in found.items())
 
 
@@ -213,7 +218,7 @@ def _parameters(
         case Kind.AUDIO:
             return {
                 "text": shot.dialogue,
-                "voice": (shot.characters or ("narrator",))[0],
+                "voice": (shot.characters or (NARRATOR,))[0],
                 "mood": shot.mood,
             }
 

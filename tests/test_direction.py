@@ -199,7 +199,12 @@ def test_a_retake_for_its_quality_moves_the_seed_of_that_kind_alone() -> None:
 
 A, B, C, D, E, F = (letter * 64 for letter in "abcdef")
 CAST = {
-    "Mira": {"loras": [{"name": "mira-v2", "weight": 0.8}], "references": [A, B], "voice": C},
+    "Mira": {
+        "loras": [{"name": "mira-v2", "weight": 0.8}],
+        "references": [A, B],
+        "voice": C,
+        "voice_text": "I know.",
+    },
     "Jon": {"loras": [{"name": "jon"}, {"name": "mira-v2", "weight": 0.5}], "references": [B, D]},
     "Ada": {"loras": [{"name": "ada"}], "references": [E]},
 }
@@ -236,8 +241,10 @@ def test_references_of_its_characters_are_what_a_shot_is_made_from() -> None:
 
 
 def test_the_voice_of_the_speaker_is_what_a_line_is_spoken_after() -> None:
-    model = _own_model(roles=frozenset({"voice"}))
+    words = EVERYTHING | {"voice_text"}
+    model = _own_model(roles=frozenset({"voice"}), parameters=words)
     request = _request(kind=Kind.AUDIO, model=model, film=Brief.model_validate({"cast": CAST}))
+    assert request.parameters["voice_text"] == "I know."
     assert [(part.role, part.digest) for part in request.inputs] == [("voice", C)]
 
 
