@@ -8,7 +8,7 @@ numbers, whose cosine says how alike figure, clothes and light are, also where a
 face or has none that a detector knows.
 
 The faces are found by YuNet, see gpu_functions/faces.py; both face networks run on the processor.
-On a T4 a frame takes a second or less, less than 0.001 USD, and loading ten seconds: estimates, not
+On an L4 a frame takes a second or less, less than 0.001 USD, and loading ten seconds: estimates, not
 measurements.
 
 Weights: opencv/face_detection_yunet (MIT), opencv/face_recognition_sface, facebook/dinov2-base
@@ -214,7 +214,7 @@ def download() -> str:
 
 @app.cls(
     image=image,
-    gpu="T4",
+    gpu="L4",
     volumes=deployment.volumes(),
     secrets=deployment.bucket(),
     timeout=120,

@@ -37,8 +37,8 @@ from gpu_functions.sdxl_wishes import SCHEDULERS, ControlWish, ImageWish
 from gpu_functions.weights import Repo, Source
 from gpu_functions.wishes import read
 
-LIMIT_S = 600
-START_LIMIT_S = 300
+LIMIT_S = 90
+START_LIMIT_S = 150
 
 app = modal.App("filmforge-image-sdxl")
 image = deployment.image_of(

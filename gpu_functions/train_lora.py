@@ -337,8 +337,8 @@ def _last_sheet(wish: LoraWish, room: Room) -> Path:
 # A GPU may be taken back at any time; Modal then begins the call again, which goes on from the last
 # checkpoint. What the registry got is told to the volume at once, not only when the container ends.
 
-# The most steps with the largest batch.
-LIMIT_S = 12 * 3600
+# What takes longer goes on from its last checkpoint when it is asked for again.
+LIMIT_S = 2 * 3600
 START_LIMIT_S = 600
 
 
@@ -355,6 +355,7 @@ def download() -> str:
     secrets=deployment.bucket(),
     timeout=LIMIT_S,
     startup_timeout=START_LIMIT_S,
+    max_containers=1,  # two could not enter their LoRAs into one registry
     scaledown_window=deployment.SCALEDOWN_S,
     enable_memory_snapshot=True,
 )

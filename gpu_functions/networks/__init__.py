@@ -1,0 +1,1 @@
+"""Networks that no installed library has, with the names that their published weights go by."""
