@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         default=600, gt=0, description="how long a provider may be down before a shot waits"
     )
 
+    gpu_weights: Path = Field(
+        default=Path(".filmforge/weights"), description="where a GPU worker finds its weights"
+    )
+    gpu_budget_gib: float | None = Field(
+        default=None, gt=0, description="of GPU memory that its worker may use; all if not said"
+    )
+
     models_file: Path | None = Field(
         default=None, description="TOML with models and prices over those of the catalogue"
     )
@@ -119,6 +126,15 @@ class Settings(BaseSettings):
     )
     runwayml_base_url: str = Field(
         default="https://api.dev.runwayml.com", validation_alias="RUNWAYML_BASE_URL"
+    )
+
+    modal_token_id: SecretStr = Field(default=SecretStr(""), validation_alias="MODAL_TOKEN_ID")
+    modal_token_secret: SecretStr = Field(
+        default=SecretStr(""), validation_alias="MODAL_TOKEN_SECRET"
+    )
+    modal_environment: str = Field(default="main", validation_alias="MODAL_ENVIRONMENT")
+    modal_server_url: str = Field(
+        default="https://api.modal.com", validation_alias="MODAL_SERVER_URL"
     )
 
     fake_url: str = ""

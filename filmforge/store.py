@@ -56,6 +56,24 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def connect(endpoint: str) -> "S3Client":
+    """A client of the S3 server at an address; Amazon's without one."""
+    # Retries are safe here because every object names its content; few, because Temporal
+    # tries again too, and sooner than boto's growing pauses once the store is back.
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=5,
+        read_timeout=60,
+        signature_version="s3v4",
+        s3={"addressing_style": "path"} if endpoint else {},
+        max_pool_connections=32,
+    )
+    session = botocore.session.Session()
+    session.register_component("data_loader", _DESCRIPTIONS)
+    made = session.create_client("s3", endpoint_url=endpoint or None, config=config)
+    return cast("S3Client", made)
+
+
 class AssetStore:
     """The bucket that holds every asset; all methods may be called from any thread.
 
@@ -67,20 +85,7 @@ class AssetStore:
         self._shelf = shelf
         # Whether a URL of this store can be read from anywhere: Amazon's, or any with TLS.
         self.public = not endpoint or endpoint.startswith("https://")
-        # Retries are safe here because every object names its content; few, because Temporal
-        # tries again too, and sooner than boto's growing pauses once the store is back.
-        config = Config(
-            retries={"mode": "standard", "max_attempts": 3},
-            connect_timeout=5,
-            read_timeout=60,
-            signature_version="s3v4",
-            s3={"addressing_style": "path"} if endpoint else {},
-            max_pool_connections=32,
-        )
-        session = botocore.session.Session()
-        session.register_component("data_loader", _DESCRIPTIONS)
-        made = session.create_client("s3", endpoint_url=endpoint or None, config=config)
-        self._s3 = cast("S3Client", made)
+        self._s3 = connect(endpoint)
 
     async def put(self, path: Path, media_type: str) -> Stored:
         """Store a file create-only under its digest; storing it again changes nothing."""
@@ -112,7 +117,7 @@ class AssetStore:
     @contextmanager
     def opened(self, digest: str, first: int, last: int) -> Iterator[IO[bytes]]:
         """The bytes of an asset from the first to the last, both counted. Raises NotFound."""
-        with _plain_errors(digest):
+        with plain_errors(digest):
             answer = self._s3.get_object(
                 Bucket=self.bucket, Key=object_key(digest), Range=f"bytes={first}-{last}"
             )
@@ -122,7 +127,7 @@ class AssetStore:
     def check(self) -> None:
         """Raise StoreUnavailable unless the bucket can be reached."""
         try:
-            with _plain_errors("the bucket"):
+            with plain_errors("the bucket"):
                 self._s3.head_bucket(Bucket=self.bucket)
         except NotFound as error:
             raise StoreUnavailable(f"the store has no bucket {self.bucket}: create it") from error
@@ -130,7 +135,7 @@ class AssetStore:
     def _put(self, path: Path, media_type: str) -> Stored:
         digest, size = digest_of(path), path.stat().st_size
         stored = Stored(digest=digest, size=size, media_type=media_type)
-        with _plain_errors(digest):
+        with plain_errors(digest):
             try:
                 with path.open("rb") as body:
                     self._s3.put_object(
@@ -166,7 +171,7 @@ class AssetStore:
         if self._shelf and self._shelf.take(digest, path):
             return
         part = path.with_name(path.name + ".part")
-        with _plain_errors(digest):
+        with plain_errors(digest):
             answer = self._s3.get_object(Bucket=self.bucket, Key=object_key(digest))
             with part.open("wb") as file:
                 for piece in answer["Body"].iter_chunks(CHUNK_BYTES):
@@ -178,19 +183,19 @@ class AssetStore:
         self._keep(digest, path)
 
     def _load(self, digest: str, max_bytes: int) -> Loaded:
-        with _plain_errors(digest):
+        with plain_errors(digest):
             answer = self._s3.get_object(Bucket=self.bucket, Key=object_key(digest))
             if answer["ContentLength"] > max_bytes:
                 raise BadMedia(f"the asset {digest} is longer than {max_bytes} bytes")
             return Loaded(data=answer["Body"].read(), media_type=answer["ContentType"])
 
     def _size(self, digest: str) -> int:
-        with _plain_errors(digest):
+        with plain_errors(digest):
             found = self._s3.head_object(Bucket=self.bucket, Key=object_key(digest))
             return int(found["ContentLength"])
 
 
-class _plain_errors:  # noqa: N801 - used as a with-statement, reads like one
+class plain_errors:  # noqa: N801 - used as a with-statement, reads like one
     """Turn boto's errors into ours."""
 
     def __init__(self, what: str) -> None:

@@ -8,6 +8,7 @@ shows that everything works on this GPU, and nothing about its speed with real w
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -59,14 +60,22 @@ class Figures:
     facts: dict[str, JsonValue]
 
 
-class NoCheckpoints:
-    """A check begins anew each time."""
+class FolderCheckpoints:
+    """Checkpoints in a folder, a new one for each run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def save(self, name: str, path: Path) -> None:
-        """Keep nothing."""
+        """Keep a file under a name, in place of an earlier one."""
+        self._folder.mkdir(exist_ok=True)
+        shutil.copyfile(path, self._folder / name)
 
     def load(self, name: str, path: Path) -> bool:
-        """Find nothing."""
+        """Write what was kept under a name to a path; False where there is nothing."""
+        if (self._folder / name).exists():
+            shutil.copyfile(self._folder / name, path)
+            return True
         return False
 
 
@@ -89,7 +98,8 @@ def check(
         scratch = folder / f"run-{run}"
         scratch.mkdir(parents=True)
         started = time.monotonic()
-        made = maker.make(work, Room(scratch, inputs, NoCheckpoints(), lambda share: None))
+        kept = FolderCheckpoints(folder / f"kept-{run}")
+        made = maker.make(_named(work, run), Room(scratch, inputs, kept, lambda share: None))
         made_s.append(round(time.monotonic() - started, 3))
     peak = torch.cuda.max_memory_allocated() / GIB if on_gpu else 0.0
     maker.close()
@@ -104,6 +114,14 @@ def check(
         facts=dict(made.facts),
     )
     return figures, made
+
+
+def _named(work: Work, run: int) -> Work:
+    """The work; a LoRA gets a name of its own in each run, for names are for ever."""
+    if "name" not in work.parameters:
+        return work
+    name = f"{work.parameters['name']}-{time.time_ns():x}-{run}"
+    return work.model_copy(update={"parameters": {**work.parameters, "name": name}})
 
 
 def sheet(shown: list[tuple[Figures, Made]], path: Path) -> None:

@@ -8,8 +8,8 @@ numbers, whose cosine says how alike figure, clothes and light are, also where a
 face or has none that a detector knows.
 
 The faces are found by YuNet, see gpu_functions/faces.py; both face networks run on the processor.
-On an L4 a frame takes a second or less, less than 0.001 USD, and loading ten seconds: estimates, not
-measurements.
+On an L4 a frame takes a second or less, less than 0.001 USD, and loading ten seconds: estimates,
+not measurements.
 
 Weights: opencv/face_detection_yunet (MIT), opencv/face_recognition_sface, facebook/dinov2-base
 (both Apache-2.0); 0.4 GB.

@@ -32,11 +32,13 @@ def serve(
     What the person who asked can mend (bad input, too large) is a receipt with a code; everything
     else is raised, and the claim given back, so that the work can be tried again.
     """
+    told = Receipt(key=work.key, call_id=call_id, gpu=gpu, load_s=load_s)
     done = desk.receipt(work.key)
     if done is not None:
-        return done
+        # What was loaded for nothing is billed all the same, and only this call can tell.
+        wasted = load_s > 0 and done.call_id != call_id
+        return told.model_copy(update={"held_by": done.call_id}) if wasted else done
     started = time.monotonic()
-    told = Receipt(key=work.key, call_id=call_id, gpu=gpu, load_s=load_s)
     try:
         with desk.claimed(work.key, call_id) as claim, tempfile.TemporaryDirectory() as folder:
             made = make(work, _room(work, Path(folder), desk, _careful(tell, claim)))
@@ -51,7 +53,7 @@ def serve(
             )
             return desk.finish(work, made.path, told)
     except Held as held:
-        return told.model_copy(update={"held_by": held.call_id, "load_s": load_s})
+        return told.model_copy(update={"held_by": held.call_id})
     except Stopped:
         raise
     except FilmError as error:

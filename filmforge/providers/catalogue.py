@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from filmforge.domain import GenerationRequest, Kind
 from filmforge.errors import BadInput, NotConfigured
@@ -21,15 +21,20 @@ from filmforge.money import Money
 Size = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,5}x[0-9]{2,5}$")]
 Ratio = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,5}$")]
 PIXELS_A_MEGAPIXEL = 1_000_000
+MICRO_USD = Decimal("0.000001")
 
 
 class Unit(StrEnum):
-    """What a price is for; a begun megapixel counts as a whole one."""
+    """What a price is for; a begun megapixel counts as a whole one.
+
+    A GPU second is one that a function of ours works or loads.
+    """
 
     ITEM = "item"
     SECOND = "second"
     CHARACTER = "character"
     MEGAPIXEL = "megapixel"
+    GPU_SECOND = "gpu_second"
 
 
 class Recovery(StrEnum):
@@ -63,8 +68,11 @@ class Model(Frozen):
     makes, otherwise sides are a multiple of `side_multiple` and at most `max_side` pixels.
     `max_chars` bounds the prompt or the spoken text, `references` how many pictures may be given;
     `voices` maps a speaker, in lower case, to the provider's voice, "*" is everybody else's;
-    `credits` is how many of the provider's own credits a unit of `price` is, where it counts so.
-    `prices` hold for the parameters they name; `price` holds for the rest.
+    `credits` is how many of the provider's own credits a unit of `price` is, where it counts so;
+    `limit_s` is how many seconds a call may last, loading included, where they are paid for.
+    `prices` hold for the parameters they name; `price` holds for the rest. `options` are
+    parameters that only a film's own options give; `roles` are the guides it takes ("references"
+    and "voice": what is known of a character), `needs` those it cannot do without.
     """
 
     id: str
@@ -87,7 +95,18 @@ class Model(Frozen):
     references: Annotated[int, Field(ge=0)] = 0
     voices: dict[str, str] = {}
     credits: Decimal | None = None
+    limit_s: Annotated[int, Field(ge=1)] | None = None
     recovery: Recovery | None = None
+    options: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> "Model":
+        by_seconds = any(p.unit is Unit.GPU_SECOND for p in (self.price, *self.prices))
+        if by_seconds and self.limit_s is None:
+            raise ValueError("limit_s is missing: without it nobody knows the highest price")
+        return self
 
     @property
     def words(self) -> str:
@@ -109,7 +128,8 @@ def fit(model: Model, offered: Mapping[str, Any]) -> dict[str, JsonValue]:
     if model.voices and wish.get("voice"):
         wish["voice"] = voice_of(model, str(wish["voice"]))
     _refuse_long_words(model, wish)
-    fitted = {name: wish[name] for name in sorted(wish) if name in model.parameters and wish[name]}
+    takes = model.parameters | model.options
+    fitted = {name: wish[name] for name in sorted(wish) if name in takes and wish[name]}
     return fitted | model.fixed
 
 
@@ -149,19 +169,28 @@ def cost_of(model: Model | None, told: Decimal | int | None) -> Decimal | None:
     if model is None or told is None or not model.credits:
         return None
     cost = Decimal(told) / model.credits * model.price.usd
-    return cost.quantize(Decimal("0.000001"), ROUND_UP)
+    return cost.quantize(MICRO_USD, ROUND_UP)
 
 
-def load_models(provider: str, user_file: Path | None = None) -> dict[str, Model]:
+def seconds_cost(model: Model, parameters: Mapping[str, JsonValue], seconds: float) -> Decimal:
+    """What so many GPU seconds cost in US dollars, rounded up to a micro-dollar."""
+    cost = price_for(model, parameters).usd * Decimal(str(seconds))
+    return cost.quantize(MICRO_USD, ROUND_UP)
+
+
+def load_models(
+    provider: str, user_file: Path | None = None, base: Mapping[str, Model] | None = None
+) -> dict[str, Model]:
     """The catalogue of a provider by model id, with the entries of the user's own file over it.
 
     An entry of the user's file (TOML, `[[model]]` with `provider` and `id`) replaces the fields
-    it names. Raises NotConfigured naming the file, the model and the field that is wrong.
+    it names. `base` stands for a catalogue that is no file of the provider's own. Raises
+    NotConfigured naming the file, the model and the field that is wrong.
     """
-    entries: dict[str, dict[str, Any]] = {}
+    entries = {name: model.model_dump(exclude_unset=True) for name, model in (base or {}).items()}
     own = resources.files("filmforge.providers").joinpath("models", f"{provider}.toml")
     if own.is_file():
-        entries = {each["id"]: each for each in _entries(own.read_text("utf-8"), own.name)}
+        entries |= {each["id"]: each for each in _entries(own.read_text("utf-8"), own.name)}
     if user_file is not None:
         for each in _entries(_text(user_file), str(user_file)):
             if each.pop("provider", None) == provider:
@@ -268,8 +297,8 @@ def _refuse_long_words(model: Model, wish: Mapping[str, Any]) -> None:
 
 def _check(model: Model, given: Mapping[str, JsonValue]) -> None:
     for name in given:
-        if name not in model.parameters and name not in model.fixed:
-            takes = ", ".join(sorted(model.parameters))
+        if name not in model.parameters | model.options | model.fixed.keys():
+            takes = ", ".join(sorted(model.parameters | model.options))
             raise BadInput(name, f"{model.id} does not take it", f"It takes: {takes}.")
     words = given.get(model.words)
     if not isinstance(words, str) or not words:
@@ -291,6 +320,8 @@ def _units(unit: Unit, model: Model, given: Mapping[str, JsonValue]) -> Decimal:
             return Decimal(1)
         case Unit.SECOND:
             return _number("duration", given.get("duration"))
+        case Unit.GPU_SECOND:
+            return Decimal(model.limit_s or 0)
         case Unit.CHARACTER:
             return Decimal(len(str(given.get(model.words))))
         case Unit.MEGAPIXEL:

@@ -3,17 +3,23 @@
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from datetime import date
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from filmforge.domain import Kind
 from filmforge.errors import BadInput, NotConfigured
 from filmforge.providers.base import Provider, Terms
-from filmforge.providers.catalogue import Model, load_models
+from filmforge.providers.catalogue import Model, Price, Unit, load_models
 from filmforge.settings import Pacing, Settings
+
+if TYPE_CHECKING:
+    from filmforge.providers.local import WorkQueue
 
 FetchAsset = Callable[[str, Path], Awaitable[None]]
 Factory = Callable[[], Provider]
@@ -95,10 +101,13 @@ def _fits(model: Model, kind: Kind, makes: str) -> bool:
     return model.kind is kind and model.makes in (None, makes)
 
 
-def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
+def build_registry(
+    settings: Settings, fetch_asset: FetchAsset, queue: "WorkQueue | None" = None
+) -> Registry:
     """The providers of this installation; `fetch_asset` writes an asset's bytes to a path.
 
-    Nothing is imported or started before a provider is asked for.
+    `queue` is where works wait for one's own GPU. Nothing is imported or started before a
+    provider is asked for.
     """
 
     def preview() -> Provider:
@@ -123,8 +132,18 @@ def build_registry(settings: Settings, fetch_asset: FetchAsset) -> Registry:
         secret = settings.fake_webhook_secret.get_secret_value()
         return FakeProvider(settings.fake_url, secret, terms)
 
+    def local() -> Provider:
+        from filmforge.providers.local import LocalProvider
+        from filmforge.works import Works
+
+        if queue is None:
+            raise NotConfigured("local: works on a queue in Temporal, which is not known here")
+        works = Works(settings.s3_bucket, settings.s3_endpoint)
+        terms = _terms(settings, "local")
+        return LocalProvider(_local_models(settings), terms, queue, works)
+
     hosted = {name: partial(make, settings) for name, make in _HOSTED.items()}
-    return Registry({"preview": preview, "fake": fake, **hosted})
+    return Registry({"preview": preview, "fake": fake, "local": local, **hosted})
 
 
 def _fal(settings: Settings) -> Provider:
@@ -176,13 +195,49 @@ def _runway(settings: Settings) -> Provider:
     )
 
 
+def _modal(settings: Settings) -> Provider:
+    from filmforge.providers.modal import ModalProvider
+    from filmforge.works import Works
+
+    secret, models, terms = _account(
+        settings, "modal", settings.modal_token_secret, "MODAL_TOKEN_SECRET"
+    )
+    token_id = _key(settings.modal_token_id, "modal", "MODAL_TOKEN_ID")
+    if not settings.s3_bucket:
+        raise NotConfigured("modal: has no bucket for its outputs: set FILMFORGE_S3_BUCKET")
+    return ModalProvider(
+        (token_id, SecretStr(secret)),
+        models,
+        terms,
+        Works(settings.s3_bucket, settings.s3_endpoint),
+        server_url=settings.modal_server_url,
+        environment=settings.modal_environment,
+    )
+
+
 _HOSTED: Mapping[str, Callable[[Settings], Provider]] = {
     "fal": _fal,
     "replicate": _replicate,
     "openai": _openai,
     "elevenlabs": _elevenlabs,
     "runway": _runway,
+    "modal": _modal,
 }
+
+
+def _local_models(settings: Settings) -> dict[str, Model]:
+    """What Modal's functions are on one's own GPU: the same, at no price unless one is given."""
+    free = Price(
+        usd=Decimal(0),
+        unit=Unit.GPU_SECOND,
+        source="one's own GPU",
+        read_on=date(2026, 11, 21),
+    )
+    own = {
+        name: model.model_copy(update={"price": free})
+        for name, model in load_models("modal").items()
+    }
+    return load_models("local", settings.models_file, own)
 
 
 def _account(

@@ -18,7 +18,7 @@ from filmforge.providers.catalogue import Model, fit
 from tests.crash.makers import Fake
 
 OWN = ["fake", "preview"]
-HOSTED = ["fal", "replicate", "openai", "elevenlabs", "runway"]
+HOSTED = ["fal", "replicate", "openai", "elevenlabs", "runway", "modal"]
 FINISH_TIMEOUT_S = 60
 MAX_BYTES = 20_000_000
 WORDS = "A lamp in an empty attic"

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from filmforge.domain import Kind
 from tests.fake_process import WEBHOOK_SECRET, FakeServer
-from tests.fakes import fal, openai, replicate
+from tests.fakes import fal, modal_service, openai, replicate
 from tests.fakes.process import FakeVendor
 
 # A request whose words hold this is accepted, but its answer is held back for a while.
@@ -112,6 +112,14 @@ def _runway(url: str, _callback: bool) -> dict[str, Any]:
     return {"runwayml_api_secret": SecretStr("key_of_a_fake"), "runwayml_base_url": url}
 
 
+def _modal(url: str, _callback: bool) -> dict[str, Any]:
+    return {
+        "modal_token_id": SecretStr(modal_service.TOKEN_ID),
+        "modal_token_secret": SecretStr(modal_service.TOKEN_SECRET),
+        "modal_server_url": url,
+    }
+
+
 def _vendor(name: str) -> Callable[[Path], Fake]:
     return lambda state: FakeVendor(f"tests.fakes.{name}", state)
 
@@ -128,6 +136,7 @@ STANDS: Mapping[str, Stand] = {
     "openai": Stand(_vendor("openai"), _openai, account_calls=True),
     "elevenlabs": Stand(_vendor("elevenlabs"), _elevenlabs),
     "runway": Stand(_vendor("runway"), _runway),
+    "modal": Stand(_vendor("modal"), _modal),
 }
 
 MAKERS = (
@@ -151,6 +160,8 @@ MAKERS = (
         answers=True,
     ),
     Maker("runway-video", "runway:gen4_turbo", Kind.VIDEO),
+    # Its output comes from our own bucket, which no fake can slow down.
+    Maker("modal-image", "modal:image_sdxl", Kind.IMAGE, lists=True, drips=False),
 )
 
 

@@ -68,6 +68,11 @@ class FakeJob:
             return "running"
         return "failed" if self.failure else "succeeded"
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.status() not in ("queued", "running")
+
     def charged(self, now: float | None = None) -> bool:
         """Whether its cost has been taken, now unless another moment is named."""
         return self.billed_at is not None and self.billed_at <= (now or time.time())
@@ -145,6 +150,20 @@ class Jobs:
             "UPDATE jobs SET cancelled_at = ?, billed_at = ? WHERE id = ?", (now, billed_at, job.id)
         )
         return replace(job, cancelled_at=now, billed_at=billed_at)
+
+    def end(
+        self, job: FakeJob, result: Any, cost_usd: Decimal, *, charged: bool, stopped: bool = False
+    ) -> None:
+        """End a job now whose end nobody could foresee, with what came of it and its cost."""
+        now = time.time()
+        self._database.execute(
+            "UPDATE jobs SET starts_at = min(starts_at, ?1), ends_at = ?1, result = ?2,"
+            " cost_micros = ?3, billed_at = ?4, cancelled_at = ?5 WHERE id = ?6",
+            (
+                now, json.dumps(result), to_micros(cost_usd), now if charged else None,
+                now if stopped else None, job.id,
+            ),
+        )  # fmt: skip
 
     def note(self, job: FakeJob, result: Any) -> FakeJob:
         """Remember free JSON with a job, in place of what was noted before."""

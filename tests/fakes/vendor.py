@@ -222,7 +222,7 @@ class Vendor:
         self.database.close()
 
 
-def serve(vendor: type[Vendor]) -> None:
+def serve(vendor: type[Vendor], line: type[Line] = Line) -> None:
     """Run a vendor on a loopback port until a signal says stop: --port P --state FILE."""
     parser = argparse.ArgumentParser(prog=f"tests.fakes.{vendor.name}", description=vendor.__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -232,7 +232,7 @@ def serve(vendor: type[Vendor]) -> None:
         vendor(chosen.state, f"http://127.0.0.1:{chosen.port}").app,
         host="127.0.0.1",
         port=chosen.port,
-        http=Line,
+        http=line,
         ws="none",
         access_log=False,
         log_level="error",

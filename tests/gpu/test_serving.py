@@ -65,6 +65,15 @@ def test_a_work_that_is_made_is_not_made_again(desk: Desk, key: str) -> None:
     assert len(Painter.painted) == CHUNKS
 
 
+def test_a_call_that_loaded_for_a_work_that_is_made_says_what_that_took(
+    desk: Desk, key: str
+) -> None:
+    served(desk, a_work(key))
+    wasted = served(desk, a_work(key), "call-2", load_s=4.0)
+    assert (wasted.held_by, wasted.load_s, wasted.seconds) == ("call-1", 4.0, 0.0)
+    assert served(desk, a_work(key), "call-1", load_s=4.0).digest
+
+
 def test_of_two_calls_at_once_one_works_and_the_other_is_told_who_does(
     desk: Desk, key: str
 ) -> None:

@@ -17,7 +17,7 @@ from filmforge.providers.base import Job, Material
 from filmforge.providers.registry import build_registry
 from filmforge.providers.runway import MAX_DATA_URI_CHARS
 from filmforge.settings import Settings
-from tests.conformance.subject import HOSTED, MAX_BYTES, Subject, fetch_frame, frame_server
+from tests.conformance.subject import MAX_BYTES, Subject, fetch_frame, frame_server
 from tests.fake_process import free_port
 from tests.fakes.process import FakeVendor
 from tests.keys.lock import CUT, MALFORMED
@@ -26,7 +26,7 @@ from tests.keys.wiring import KEYS, SHAPES, addresses
 
 KIND = {"elevenlabs": Kind.AUDIO, "runway": Kind.VIDEO}
 ANSWERS = (MALFORMED, CUT, 400, 401, 402, 403, 404, 409, 422, 429, 500, 502)
-PLANTED = {name: a_key(name, SHAPES[name]) for name in HOSTED}
+PLANTED = {name: a_key(name, SHAPES[name]) for name in KEYS}
 SECRET = a_secret("webhook secret")
 
 
@@ -110,7 +110,7 @@ def unhidden(said: dict[str, str], planted: Planted) -> list[str]:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-@pytest.mark.parametrize("name", HOSTED)
+@pytest.mark.parametrize("name", KEYS)
 async def test_an_answer_that_quotes_the_key_is_passed_on_without_it(
     name: str, answer: int, fakes: Callable[[str], FakeVendor], tmp_path: Path
 ) -> None:
@@ -125,7 +125,7 @@ async def test_an_answer_that_quotes_the_key_is_passed_on_without_it(
         assert "***" in said["submit"] or name == "openai"
 
 
-@pytest.mark.parametrize("name", HOSTED)
+@pytest.mark.parametrize("name", KEYS)
 async def test_a_provider_that_cannot_be_reached_is_told_of_without_the_key(
     name: str, tmp_path: Path
 ) -> None:
@@ -137,7 +137,7 @@ async def test_a_provider_that_cannot_be_reached_is_told_of_without_the_key(
 
 
 @pytest.mark.parametrize("blemish", ["\n", "\x00", "\u2013"])
-@pytest.mark.parametrize("name", HOSTED)
+@pytest.mark.parametrize("name", KEYS)
 async def test_a_key_that_no_header_can_carry_is_told_by_no_error(
     name: str, blemish: str, fakes: Callable[[str], FakeVendor], tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FakeVendor]:
     name = _vendor_of(request)
+    if name == "modal":  # its functions write to a bucket
+        request.getfixturevalue("servers")
     with fake_vendor(f"tests.fakes.{name}", tmp_path_factory.mktemp(name) / "db") as vendor:
         yield vendor
 
