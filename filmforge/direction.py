@@ -126,12 +126,11 @@ def request_for(
     shot = directed(shot, direction)
     offered = _parameters(film.output, shot, direction, kind)
     offered |= {"loras": _loras(film, shot), "voice_text": _speaker(film, shot).voice_text}
-    options = _options(film, shot, kind, model)
     return GenerationRequest(
         kind=kind,
         provider=provider,
         model=model_id,
-        parameters=fit(model, offered | options),
+        parameters=fit(model, offered) | _options(film, shot, kind, model),
         seed=_seed(shot, direction, kind) if model.takes_seed else None,
         inputs=_inputs(film, shot, kind, model, frame),
     )

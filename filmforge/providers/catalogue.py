@@ -72,7 +72,8 @@ class Model(Frozen):
     `limit_s` is how many seconds a call may last, loading included, where they are paid for.
     `prices` hold for the parameters they name; `price` holds for the rest. `options` are
     parameters that only a film's own options give; `roles` are the guides it takes ("references"
-    and "voice": what is known of a character), `needs` those it cannot do without.
+    and "voice": what is known of a character), `needs` those it cannot do without. What `makes` a
+    tool is asked for outside of films.
     """
 
     id: str
@@ -80,7 +81,7 @@ class Model(Frozen):
     parameters: frozenset[str]
     price: Price
     prices: tuple[Price, ...] = ()
-    makes: Literal["speech", "effect", "music"] | None = None
+    makes: Literal["speech", "effect", "music", "tool"] | None = None
     names: dict[str, str] = {}
     fixed: dict[str, JsonValue] = {}
     takes_seed: bool = True
@@ -128,8 +129,7 @@ def fit(model: Model, offered: Mapping[str, Any]) -> dict[str, JsonValue]:
     if model.voices and wish.get("voice"):
         wish["voice"] = voice_of(model, str(wish["voice"]))
     _refuse_long_words(model, wish)
-    takes = model.parameters | model.options
-    fitted = {name: wish[name] for name in sorted(wish) if name in takes and wish[name]}
+    fitted = {name: wish[name] for name in sorted(wish) if name in model.parameters and wish[name]}
     return fitted | model.fixed
 
 
