@@ -115,7 +115,7 @@ app = modal.App("filmforge-llm")
 image = (
     modal.Image.from_registry("nvidia/cuda:13.0.1-devel-ubuntu24.04", add_python=deployment.PYTHON)
     .entrypoint([])
-    .uv_pip_install(*deployment.SHARED, deployment.HUB, "vllm==0.33.0")
+    .uv_pip_install(*deployment.SHARED, deployment.HUB, "vllm==0.33.0", uv_version=deployment.UV)
     .env({"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"})
     .add_local_python_source("filmforge", "gpu_functions")
 )

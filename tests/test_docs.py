@@ -13,6 +13,7 @@ import typer
 from pydantic import SecretStr
 
 from filmforge.brief import Brief, read_film
+from filmforge.cast import Guides
 from filmforge.cli.app import app
 from filmforge.direction import request_for
 from filmforge.domain import Direction, Providers, Shot
@@ -25,18 +26,23 @@ from filmforge.settings import Settings
 ROOT = Path(__file__).parents[1]
 PROVIDERS = ROOT / "docs" / "providers.md"
 DOCS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
-HOSTED = ("fal", "replicate", "openai", "elevenlabs", "runway")
+HOSTED = ("fal", "replicate", "openai", "elevenlabs", "runway", "modal")
 
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"^```\w*\n.*?^```$|`[^`]+`", re.DOTALL | re.MULTILINE)
 VARIABLE = re.compile(
-    r"\b(?:FILMFORGE|FAL|REPLICATE|OPENAI|ELEVENLABS|RUNWAYML)_[A-Z0-9_]*[A-Z0-9]\b"
+    r"\b(?:FILMFORGE|FAL|REPLICATE|OPENAI|ELEVENLABS|RUNWAYML|MODAL)_[A-Z0-9_]*[A-Z0-9]\b"
 )
 COMMAND = re.compile(r"(?:^|[\s`$/])filmforge ((?:[a-z-]+ ?)[^`|#\n]*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
-UNITS = {Unit.ITEM: "each", Unit.SECOND: "a second", Unit.MEGAPIXEL: "a megapixel"}
+UNITS = {
+    Unit.ITEM: "each",
+    Unit.SECOND: "a second",
+    Unit.MEGAPIXEL: "a megapixel",
+    Unit.GPU_SECOND: "a second of its GPU",
+}
 # A typical shot: 200 characters of prompt, 100 of dialogue, 5 s, in the 1280x720 of a new film.
 SHOT = {"enhanced_prompt": "p" * 200, "dialogue": "d" * 100, "duration": 5}
 
@@ -115,7 +121,8 @@ def _registry(models_file: Path | None = None) -> Registry:
         if name.endswith(("_key", "_token", "_secret"))
         and name not in ("signing_key", "provenance_key")
     }
-    return build_registry(Settings(models_file=models_file, **keys), nothing)
+    given: dict[str, Any] = {**keys, "modal_token_id": key, "s3_bucket": "films"}
+    return build_registry(Settings(models_file=models_file, **given), nothing)
 
 
 def _written(text: str, registry: Registry) -> str:
@@ -165,7 +172,9 @@ def _of_films(provider: Provider) -> list[Model]:
 
 def _typical(provider: Provider, model: Model) -> Decimal:
     ref = f"{provider.name}:{model.id}"
-    shot = Shot(shot_id="shot", providers=Providers(**{model.kind.value: ref}), **SHOT)
+    guides = Guides(**dict.fromkeys(model.needs, "0" * 64))
+    providers = Providers(**{model.kind.value: ref})
+    shot = Shot(shot_id="shot", providers=providers, guides=guides, **SHOT)
     frame = "0" * 64 if model.kind == "video" else None
     request = request_for(Brief(), shot, Direction(), model.kind, model, frame)
     return provider.quote(request)
@@ -183,7 +192,7 @@ def _words(price: Price) -> str:
 def _takes(model: Model) -> str:
     told = [f"{_lengths(model.durations_s)} s"] if model.durations_s else []
     if model.max_duration_s:
-        told.append(f"{model.min_duration_s or 0:f} to {model.max_duration_s:f} s")
+        told.append(f"{model.min_duration_s or Decimal(0):f} to {model.max_duration_s:f} s")
     told += [", ".join(model.ratios)] if model.ratios else []
     told += [f"{len(model.sizes)} sizes"] if model.sizes else []
     told += [f"sides to {model.max_side} px"] if model.max_side else []

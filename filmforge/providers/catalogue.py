@@ -301,7 +301,7 @@ def _check(model: Model, given: Mapping[str, JsonValue]) -> None:
             takes = ", ".join(sorted(model.parameters | model.options))
             raise BadInput(name, f"{model.id} does not take it", f"It takes: {takes}.")
     words = given.get(model.words)
-    if not isinstance(words, str) or not words:
+    if model.words in model.parameters and not (isinstance(words, str) and words):
         raise BadInput(model.words, "is missing", "Give the words.")
     _refuse_long_words(model, given)
     if "duration" in model.parameters and model.kind is Kind.VIDEO:
