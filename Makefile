@@ -29,7 +29,7 @@ test: lint browser ## Lint, then run every test on the real servers
 
 .PHONY: test-gpu-functions
 test-gpu-functions: .venv/ready-gpu ## Run the GPU functions on this processor, with tiny random models
-	$(BIN)/pytest tests/gpu_functions $(ARGS)
+	$(BIN)/pytest tests/gpu_functions -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: .venv/ready-dev ## Check style, types and the import rules

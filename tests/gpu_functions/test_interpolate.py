@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from filmforge.errors import BadInput
-from gpu_functions.clip import read_clip, write_clip
+from gpu_functions.clip import keep, read_clip, write_clip
 from gpu_functions.device import Device
 from gpu_functions.interpolate import PAIRS_A_CHUNK, Interpolate, is_cut
 from gpu_functions.maker import Made, Stopped, TooLarge
@@ -144,7 +144,9 @@ def test_frames_that_are_the_same_stay_the_same(
 def test_a_cut_is_not_blended(maker: Interpolate, tmp_path: Path) -> None:
     left = np.tile(np.linspace(0, 255, 96, dtype=np.uint8)[None, :, None], (64, 1, 3))
     shots = [left, left, 255 - left, 255 - left]
-    result = frames_of(made(maker, staged(tmp_path, shots), factor=4).path)
+    keep(np.stack(shots), tmp_path / "a.mkv")  # what is the same stays so only without loss
+    stage = open_stage(tmp_path / "stage", clip=tmp_path / "a.mkv")
+    result = frames_of(made(maker, stage, factor=4).path)
     assert is_cut(left, 255 - left)
     assert all(far(left, frame) < 3 for frame in result[:8])
     assert all(far(255 - left, frame) < 3 for frame in result[8:])
