@@ -84,7 +84,7 @@ def local_command(root: Path, port: int) -> list[str]:
 
     Raises NotConfigured when there are no weights in it.
     """
-    find(root, NAME)
+    find(root, NAME, SOURCE)
     host = "127.0.0.1"
     if shutil.which("vllm"):
         return vllm_command(Path(NAME), host, port)

@@ -63,7 +63,8 @@ class Residency:
         unloaded = self._make_way(made_by, needs)
         held = self._resident.get(work.function)
         if held is None:
-            maker = made_by(find(self._weights, work.function), self.device)
+            weights = find(self._weights, work.function, made_by.source)
+            maker = made_by(weights, self.device)
             log.info(
                 "gpu.switched",
                 loaded=work.function,

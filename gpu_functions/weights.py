@@ -37,15 +37,41 @@ class Source:
         return tuple(dict.fromkeys(repo.licence for repo in self.repos))
 
 
-def find(root: Path, function: str) -> Path:
-    """The folder with a function's weights. Raises NotConfigured naming the folder and command."""
+def find(root: Path, function: str, source: Source | None = None) -> Path:
+    """The folder with a function's weights; those of a `source` may come from the hub's cache.
+
+    Raises NotConfigured naming the folder and the command that fills it.
+    """
     folder = root / function
-    if not folder.is_dir():
+    if not folder.is_dir() and not (source and _linked(source, folder)):
         raise NotConfigured(
             f"{function}: has no weights in {folder}: put them there, or run "
             f"filmforge gpu download {function}"
         )
     return folder
+
+
+def _linked(source: Source, folder: Path) -> bool:
+    """Whether everything is in the hub's cache; then it is linked into the folder."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ImportError:
+        return False
+    try:
+        cached = [
+            (repo, Path(snapshot_download(repo.id, revision=repo.revision, local_files_only=True)))
+            for repo in source.repos
+        ]
+    except LocalEntryNotFoundError:
+        return False
+    for repo, snapshot in cached:
+        for file in snapshot.rglob("*"):
+            if file.is_file():
+                link = folder / repo.folder / file.relative_to(snapshot)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file.resolve())
+    return bool(cached)
 
 
 def download(source: Source, root: Path, function: str) -> Path:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -205,6 +206,11 @@ def _modal(settings: Settings) -> Provider:
     token_id = _key(settings.modal_token_id, "modal", "MODAL_TOKEN_ID")
     if not settings.s3_bucket:
         raise NotConfigured("modal: has no bucket for its outputs: set FILMFORGE_S3_BUCKET")
+    if settings.s3_endpoint and not settings.allow_private_urls and _is_near(settings.s3_endpoint):
+        raise NotConfigured(
+            "modal: cannot reach the bucket of this installation to write into it: set "
+            "AWS_ENDPOINT_URL_S3 and FILMFORGE_S3_BUCKET, or use filmforge worker --gpu local"
+        )
     return ModalProvider(
         (token_id, SecretStr(secret)),
         models,
@@ -213,6 +219,17 @@ def _modal(settings: Settings) -> Provider:
         server_url=settings.modal_server_url,
         environment=settings.modal_environment,
     )
+
+
+def _is_near(url: str) -> bool:
+    """Whether only this machine, or its network, can reach an address."""
+    from filmforge.addresses import is_public
+
+    host = urlsplit(url).hostname or ""
+    try:
+        return not is_public(host)
+    except ValueError:  # a name
+        return "." not in host
 
 
 _HOSTED: Mapping[str, Callable[[Settings], Provider]] = {

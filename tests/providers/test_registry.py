@@ -57,6 +57,24 @@ async def test_a_provider_without_its_address_says_what_to_set() -> None:
         a_registry(fake_url="").get("fake")
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["http://127.0.0.1:8333", "http://minio:9000", "http://10.0.0.7:9000"]
+)
+def test_modal_is_not_used_with_a_bucket_that_it_cannot_reach(endpoint: str) -> None:
+    near = a_registry(
+        modal_token_id="ak-1", modal_token_secret="as-1", s3_bucket="films", s3_endpoint=endpoint
+    )
+    with pytest.raises(NotConfigured, match=r"AWS_ENDPOINT_URL_S3.*filmforge worker --gpu local"):
+        near.get("modal")
+
+
+def test_modal_without_a_token_or_a_bucket_says_what_to_set() -> None:
+    with pytest.raises(NotConfigured, match="MODAL_TOKEN_SECRET"):
+        a_registry(modal_token_id="ak-1").get("modal")
+    with pytest.raises(NotConfigured, match="FILMFORGE_S3_BUCKET"):
+        a_registry(modal_token_id="ak-1", modal_token_secret="as-1", s3_bucket="").get("modal")
+
+
 async def test_every_provider_is_closed_even_when_one_fails_to() -> None:
     closed: list[str] = []
 
