@@ -181,9 +181,13 @@ def _inputs(
         known = [r for name in shot.characters for r in _known(film, name).references]
         shown = list(dict.fromkeys(known))[:MAX_REFERENCES]
         found |= {f"reference_{n}": digest for n, digest in enumerate(shown, 1)}
-    voice = _speaker(film, shot).voice
-    if "voice" in model.roles and voice:
-        found["voice"] = voice
+    speaker = _speaker(film, shot)
+    if "voice" in model.roles and speaker.voice:
+        if "voice_text" in model.parameters and not speaker.voice_text:
+            name = (shot.characters or (NARRATOR,))[0]
+            remedy = "Write what is said in the voice."
+            raise BadInput(f"cast.{name}.voice_text", f"{model.id} must know it", remedy)
+        found["voice"] = speaker.voice
     return tuple(Ingredient.model_validate({"role": r, "digest": d}) for r, d in found.items())
 
 

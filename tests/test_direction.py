@@ -248,6 +248,13 @@ def test_the_voice_of_the_speaker_is_what_a_line_is_spoken_after() -> None:
     assert [(part.role, part.digest) for part in request.inputs] == [("voice", C)]
 
 
+def test_a_voice_whose_words_a_model_must_know_is_refused_without_them() -> None:
+    model = _own_model(roles=frozenset({"voice"}), parameters=EVERYTHING | {"voice_text"})
+    film = Brief.model_validate({"cast": {"Mira": {"voice": C}}})
+    with pytest.raises(BadInput, match=r"cast\.Mira\.voice_text: m must know it"):
+        _request(kind=Kind.AUDIO, model=model, film=film)
+
+
 def test_guides_of_the_frame_go_to_the_frame_and_those_of_the_clip_to_the_clip() -> None:
     shot = _shot(guides={"pose": E, "last_frame": F}, characters=[])
     frame = _request(shot, model=_own_model())

@@ -116,8 +116,8 @@ def _objections(registry: Registry, film: Film) -> Iterator[FieldError]:
                 _check_kinds(registry, film, shot, wish)
         except BadInput as error:
             # A model nobody named for this shot is the film's, or the default.
-            ours = error.field.startswith(("providers.", "shots["))
-            yield _told(error, "" if ours else place)
+            own = error.field.startswith(("providers.", "shots[", "cast."))
+            yield _told(error, "" if own else place)
     for sound in sounds_of(film):
         try:
             _check_kinds(registry, film, sound, Direction())
