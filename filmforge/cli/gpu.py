@@ -154,7 +154,7 @@ def _token() -> bool:
 def _have_token() -> None:
     if not _token():
         raise NotConfigured(
-            "modal: has no token: set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET (modal token new)"
+            "modal: has no token: make one at modal.com, set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET"
         )
 
 
