@@ -77,4 +77,4 @@ def test_help_names_every_target_a_person_may_want(tmp_path: Path) -> None:
 def test_the_checks_of_a_change_are_make_test() -> None:
     run = ROOT / ".ci" / "run"
     assert os.access(run, os.X_OK)
-    assert run.read_text().rstrip().endswith("make test")
+    assert run.read_text().rstrip().endswith("make test\nexec make test-gpu-functions")

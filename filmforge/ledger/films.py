@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from filmforge.brief import Brief, Film
+from filmforge.cast import Guides, Options
 from filmforge.contracts import ASSEMBLING
 from filmforge.cues import SoundShot, sounds_of
 from filmforge.domain import Direction, Execution, Review, Stage
@@ -37,11 +38,14 @@ _USUAL = Brief().model_dump(
     mode="json",
     include={
         "project", "priority", "fallbacks", "transition", "opening", "trim", "title_card",
-        "end_card", "look", "scenes", "sound", "subtitles", "quality", "deliveries",
+        "end_card", "look", "scenes", "sound", "subtitles", "quality", "deliveries", "cast",
+        "options",
     },
 )  # fmt: skip
 # What a shot without a transition said before films could say it for all their shots.
 _CUT = CUT.model_dump(mode="json")
+# What shots could not say at first.
+_UNSAID = {"guides": Guides().model_dump(mode="json"), "options": Options().model_dump(mode="json")}
 
 
 class AtWork(Frozen):
@@ -299,6 +303,9 @@ def _body_digest(film: Film) -> str:
             del body[name]
     for shot in body["shots"]:
         shot["transition"] = shot["transition"] or _CUT
+        for name, usual in _UNSAID.items():
+            if shot[name] == usual:
+                del shot[name]
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 import csv
 import difflib
 import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -18,6 +19,8 @@ DELIMITERS = "\t;,|"
 LISTS = ("characters", "landscapes", "styles")
 MODELS = ("image", "video", "audio")
 TRANSITION_SECONDS = "transition_duration"
+# What has no words of its own in a table stands in its cell as JSON.
+DOCUMENTS = ("guides", "options")
 FIELDS = (
     *(name for name in Shot.model_fields if name != "providers"),
     TRANSITION_SECONDS,
@@ -213,6 +216,8 @@ def put(shot: dict[str, JsonValue], name: str, cell: str) -> None:
         shot["transition"] = {**_part(shot, "transition"), "duration": _seconds(text)}
     elif name in MODELS:
         shot["providers"] = {**_part(shot, "providers"), name: text}
+    elif name in DOCUMENTS:
+        shot[name] = _document(text)
     else:
         shot[name] = text
 
@@ -229,6 +234,15 @@ def free_id(index: int, given: set[JsonValue]) -> str:
 def _part(shot: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
     found = shot.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def _document(text: str) -> JsonValue:
+    """The document that a cell holds, or its text, to be refused."""
+    try:
+        found: JsonValue = json.loads(text)
+    except ValueError:
+        return text
+    return found
 
 
 def _seconds(text: str) -> str:

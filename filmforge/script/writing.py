@@ -2,11 +2,12 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from filmforge.script.table import FIELDS, LISTS, MODELS, TRANSITION_SECONDS
+from filmforge.script.table import DOCUMENTS, FIELDS, LISTS, MODELS, TRANSITION_SECONDS
 from filmforge.script.words import join_list
 
 
@@ -25,6 +26,7 @@ def cells_of(shot: Mapping[str, JsonValue]) -> dict[str, str]:
     cells |= {
         name: _cell(models.get(name)) if isinstance(models, Mapping) else "" for name in MODELS
     }
+    cells |= {name: _document(shot.get(name)) for name in DOCUMENTS}
     return {name: cells[name] for name in FIELDS if cells.get(name)}
 
 
@@ -37,6 +39,14 @@ def write_table(shots: Iterable[Mapping[str, JsonValue]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _document(value: JsonValue) -> str:
+    """A document as JSON, without what it leaves open."""
+    if not isinstance(value, Mapping):
+        return _cell(value)
+    said = {name: part for name, part in value.items() if part}
+    return json.dumps(said, ensure_ascii=False) if said else ""
 
 
 def _cell(value: JsonValue) -> str:

@@ -36,7 +36,6 @@ from tests.fakes.wire import Line
 PREFACE = b"PRI * HTTP/2.0"  # RFC 9113, 3.4
 # Modal's price list; with 4 cores and 16 GiB beside it, an L40S with 4 and 32, an H100 8 and 64.
 USD_A_SECOND = {
-    "T4": Decimal("0.000252"),
     "L4": Decimal("0.000310"),
     "A10": Decimal("0.000394"),
     "L40S": Decimal("0.000666"),
@@ -48,10 +47,10 @@ FUNCTIONS: dict[str, tuple[Kind, str]] = {
     "image_flux": ("image", "L40S"),
     "video_ltx": ("video", "L40S"),
     "video_wan": ("video", "H100"),
-    "depth": ("video", "T4"),
-    "interpolate": ("video", "T4"),
+    "depth": ("video", "L4"),
+    "interpolate": ("video", "L4"),
     "upscale": ("image", "L40S"),
-    "face_restore": ("image", "T4"),
+    "face_restore": ("image", "L4"),
     "speech": ("audio", "L4"),
     "music": ("audio", "A10"),
 }

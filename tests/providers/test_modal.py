@@ -243,8 +243,8 @@ async def test_a_clip_without_its_frame_is_not_sent(
 
 
 def test_every_model_is_quoted_at_all_the_seconds_it_may_last(provider: ModalProvider) -> None:
-    for name, model in MODELS.items():
-        gpu = FUNCTIONS[name][1]
+    for name, (_, gpu) in FUNCTIONS.items():
+        model = MODELS[name]
         assert gpu in model.price.source
         assert model.limit_s is not None
         assert provider.quote(picture(model=name)) == model.limit_s * USD_A_SECOND[gpu]
@@ -274,7 +274,7 @@ def test_an_installation_that_lacks_something_is_told_what_to_set(
         "modal_token_id": TOKEN_ID,
         "modal_token_secret": TOKEN_SECRET,
         "s3_bucket": "films",
-        "s3_endpoint": "http://127.0.0.1:9",
+        "s3_endpoint": "https://s3.example.com",
     }
     settings = Settings.model_validate({**whole, **lacks})
     with pytest.raises(NotConfigured, match=told):

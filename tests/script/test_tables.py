@@ -169,3 +169,29 @@ def test_a_table_of_far_too_many_columns_or_cells_is_one_fault():
     assert [fault.problem for fault in wide.faults] == ["has 503 columns; at most 256 are read"]
     long = read_script(("prompt,duration\n" + "A," * 500 + "A").encode(), "x.csv")
     assert faults(long) == [(2, "3", "row")]
+
+
+def test_guides_and_options_stand_in_a_table_as_json_and_come_back() -> None:
+    given = {
+        "shot_id": "s1",
+        "enhanced_prompt": "A lamp",
+        "duration": "2",
+        "guides": {"pose": "a" * 64},
+        "options": {"image": {"quality": "high", "controls": {"pose": {"weight": 0.7}}}},
+    }
+    shot = Shot.model_validate(given)
+    text = write_table([shot.model_dump(mode="json")])
+    assert "last_frame" not in text
+    (row,) = read_script(text.encode()).rows
+    assert Shot.model_validate(row.shot) == shot
+
+
+def test_a_shot_without_guides_and_options_has_no_cells_for_them() -> None:
+    shot = Shot.model_validate({"shot_id": "s1", "enhanced_prompt": "A lamp", "duration": "2"})
+    assert "guides" not in write_table([shot.model_dump(mode="json")])
+
+
+def test_guides_that_are_no_json_are_told_at_their_cell() -> None:
+    (row,) = read_script(b"prompt\tduration\tguides\nA lamp\t2\tpose: lamp\n").rows
+    assert isinstance(row.shot, dict)
+    assert row.shot["guides"] == "pose: lamp"
