@@ -121,7 +121,7 @@ def _registry(models_file: Path | None = None) -> Registry:
         if name.endswith(("_key", "_token", "_secret"))
         and name not in ("signing_key", "provenance_key")
     }
-    given: dict[str, Any] = {**keys, "modal_token_id": key, "s3_bucket": "films"}
+    given: dict[str, Any] = {**keys, "modal_token_id": key, "s3_bucket": "films", "s3_endpoint": ""}
     return build_registry(Settings(models_file=models_file, **given), nothing)
 
 

@@ -155,10 +155,8 @@ class ModalProvider:
         if receipt is None or receipt.digest is None:
             with _store_away():
                 receipt = await self._works.receipt(request.key) or receipt
-        if receipt is None and end.call_id != job.id:
-            return self._held_by_the_dead(request, end)
         if receipt is None:
-            return self._without_receipt(request, end.ended)
+            return self._without_receipt(request, end.ended, end.held_s)
         cost = self._cost(request, receipt.seconds + receipt.load_s + end.held_s)
         if receipt.digest is None:
             return JobReport(
@@ -241,20 +239,16 @@ class ModalProvider:
         except ValidationError:
             return None
 
-    def _held_by_the_dead(self, request: GenerationRequest, end: _End) -> JobReport:
-        """A call that ended for one that then died; what the dead one cost is its own job's."""
-        message = f"{end.call_id} was at this work and died; ask again once its claim has run out"
-        cost = self._cost(request, end.held_s)
-        return JobReport(status=JobStatus.FAILED, cost=cost, message=self._wire.told(message))
-
-    def _without_receipt(self, request: GenerationRequest, ended: Ended) -> JobReport:
+    def _without_receipt(
+        self, request: GenerationRequest, ended: Ended, held_s: float
+    ) -> JobReport:
         """What became of a call that left nothing behind."""
         message = self._wire.told(ended.message or "it returned no receipt")
         if ended.status == GenericResult.GENERIC_STATUS_SUCCESS:
             raise ProviderUnavailable(message)
         cost = None
         if ended.lasted_s is not None:
-            lasted = self._cost(request, ended.lasted_s)
+            lasted = self._cost(request, ended.lasted_s + held_s)
             cost = None if lasted is None else min(lasted, self.quote(request))
         if ended.status == GenericResult.GENERIC_STATUS_TERMINATED:
             return JobReport(status=JobStatus.CANCELLED, cost=cost, message=message)

@@ -205,7 +205,8 @@ async def test_a_provider_that_cannot_be_reached_was_not_sent_to(
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     told = STANDS[subject.provider.name].settings(nowhere, False)
-    registry = build_registry(Settings(work_dir=tmp_path, **told), fetch_frame)
+    settings = Settings(work_dir=tmp_path, allow_private_urls=True, **told)
+    registry = build_registry(settings, fetch_frame)
     with pytest.raises(NotSent):
         await subject.submit(subject.request(), registry.get(subject.provider.name))
     await registry.close()
@@ -331,7 +332,7 @@ async def test_a_key_that_is_refused_is_not_repeated_to_anybody(
     told = STANDS[subject.provider.name].settings(subject.url, False)
     keyed = {n: v for n, v in told.items() if n.endswith(("_key", "_token", "_secret"))}
     name = next(n for n in keyed if "webhook" not in n)
-    settings = Settings(work_dir=tmp_path, **{**told, name: key})
+    settings = Settings(work_dir=tmp_path, allow_private_urls=True, **{**told, name: key})
     registry = build_registry(settings, fetch_frame)
     provider = registry.get(subject.provider.name)
     with pytest.raises(Refused) as refusal:
