@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
-from urllib.parse import urlsplit
 
-from filmforge.addresses import is_public
+from filmforge.addresses import is_public_url
 from filmforge.contracts import Generated, GenerateOrder
 from filmforge.cues import SoundShot
 from filmforge.direction import directed, earlier, makes_of, model_ref, request_for, tags_of
@@ -64,7 +63,7 @@ class Commissions:
         self._store = store
         self._registry = registry
         self._public_url = public_url
-        self._reachable = allow_private or _is_public(public_url)
+        self._reachable = allow_private or is_public_url(public_url)
 
     async def upload(self, order: GenerateOrder) -> Generated | None:
         """The asset a person uploaded in place of this one, if there is one."""
@@ -161,12 +160,3 @@ class Commissions:
         if not self._reachable:
             return None
         return f"{self._public_url}/v1/callbacks/{request.provider}/{request.key}"
-
-
-def _is_public(url: str) -> bool:
-    """Whether a provider out there could call it: a name with a dot, or a public address."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return is_public(host)
-    except ValueError:
-        return "." in host and not host.endswith((".local", ".internal", ".localhost"))

@@ -70,6 +70,15 @@ def is_public(address: str) -> bool:
     return ip.is_global and not special and not ip.is_link_local and not listed
 
 
+def is_public_url(url: str) -> bool:
+    """Whether somebody out there could reach it: a public address, or a name that may have one."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return is_public(host)
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".internal", ".localhost"))
+
+
 def is_near(url: str) -> bool:
     """Whether a URL names this machine itself, and means another one everywhere else."""
     host = (urlsplit(url).hostname or "").rstrip(".")

@@ -49,6 +49,15 @@ class Device:
 
         return getattr(torch, self.dtype)
 
+    @property
+    def number_bytes(self) -> int:
+        """Bytes of one number of the dtype."""
+        return 4 if self.dtype == "float32" else 2
+
+    def has_room(self, whole_gib: float) -> bool:
+        """Whether what takes so much stays resident whole; on the processor everything does."""
+        return self.kind != "cuda" or whole_gib <= self.budget_gib
+
     def generator(self, seed: int | None) -> Any:
         """A generator of noise; on the processor, so that a seed gives the same noise anywhere."""
         import torch
@@ -61,7 +70,7 @@ class Device:
         `whole_gib` is what it takes with everything resident, `part_gib` with only its largest
         part: "resident", "offloaded" part by part, or "streamed" layer by layer.
         """
-        if self.kind != "cuda" or whole_gib <= self.budget_gib:
+        if self.has_room(whole_gib):
             pipeline.to(self.kind)
             return "resident"
         if part_gib <= self.budget_gib:

@@ -112,7 +112,7 @@ class Identity:
     @classmethod
     def needs_gib(cls, work: Work, device: Device) -> float:
         """The network, and every picture at once."""
-        per_number = 4 if device.dtype == "float32" else 2
+        per_number = device.number_bytes
         return PARAMETERS * per_number / GIB + PICTURE_GIB * len(work.inputs)
 
     def make(self, work: Work, room: Room) -> Made:

@@ -99,7 +99,7 @@ MOST_WORK_GIB = MOST_PIXELS / 1e6 * WORK_GIB_PER_MEGAPIXEL
 
 def weights_gib(device: Device) -> tuple[float, float]:
     """GiB of all weights, and of the largest part alone."""
-    gib = (4 if device.dtype == "float32" else 2) * 1e9 / GIB
+    gib = device.number_bytes * 1e9 / GIB
     return ALL_BILLIONS * gib, TRANSFORMER_BILLIONS * gib
 
 
@@ -129,8 +129,7 @@ class ImageFlux:
         """Its weights as they are placed, and what the picture takes."""
         raster = _raster(read(FluxWish, work))
         whole_gib, part_gib = weights_gib(device)
-        resident = device.kind != "cuda" or whole_gib + MOST_WORK_GIB <= device.budget_gib
-        weights = whole_gib if resident else part_gib
+        weights = whole_gib if device.has_room(whole_gib + MOST_WORK_GIB) else part_gib
         return weights + raster.made_pixels / 1e6 * WORK_GIB_PER_MEGAPIXEL
 
     def make(self, work: Work, room: Room) -> Made:

@@ -160,7 +160,7 @@ class ImageSdxl:
     def needs_gib(cls, work: Work, device: Device) -> float:
         """GiB with everything resident if that fits, otherwise with parts offloaded."""
         whole, part = _sizes_gib(read(ImageWish, work), {one.role for one in work.inputs}, device)
-        return whole if device.kind != "cuda" or whole <= device.budget_gib else part
+        return whole if device.has_room(whole) else part
 
     def make(self, work: Work, room: Room) -> Made:
         """A PNG. Raises BadInput naming a parameter or an input, Stopped between steps."""
@@ -312,7 +312,7 @@ def _sizes_gib(wish: ImageWish, roles: set[str], device: Device) -> tuple[float,
     width = (wish.width or side) + border.left + border.right
     height = (wish.height or side) + border.up + border.down
     megapixels = width * height / 1e6
-    gib = (4 if device.dtype == "float32" else 2) * 1e9 / GIB
+    gib = device.number_bytes * 1e9 / GIB
     # Only bfloat16 has the range that the VAE needs; of float16 it is told to go to 32 bits.
     vae_gib = gib if device.dtype == "bfloat16" else 4e9 / GIB
     decoding = DECODE_B_PER_MEGAPIXEL * min(megapixels, TILE_MEGAPIXELS) * vae_gib

@@ -121,7 +121,7 @@ class Music:
         """The weights as they are placed for the longest piece, and room to work on this one."""
         working = working_gib(wishes.read(Wish, work).made_s)
         whole = _gib(PARAMETERS, device)
-        if device.kind != "cuda" or whole + working_gib(LONGEST_S) <= device.budget_gib:
+        if device.has_room(whole + working_gib(LONGEST_S)):
             return whole + working
         return _gib(LARGEST_PARAMETERS, device) + working
 
@@ -166,7 +166,7 @@ def working_gib(seconds: float) -> float:
 
 
 def _gib(parameters: float, device: Device) -> float:
-    return parameters * (4 if device.dtype == "float32" else 2) / GIB
+    return parameters * device.number_bytes / GIB
 
 
 @app.function(image=image, volumes=deployment.volumes(), timeout=deployment.DOWNLOAD_TIMEOUT_S)

@@ -194,7 +194,7 @@ class Speech:
     @classmethod
     def needs_gib(cls, work: Work, device: Device) -> float:
         """The weights and one line at work; a longer text takes longer, not more memory."""
-        numbers = 4 if device.dtype == "float32" else 2
+        numbers = device.number_bytes
         return PARAMETERS * numbers / GIB + CODEC_GIB + WORKING_GIB
 
     def make(self, work: Work, room: Room) -> Made:

@@ -192,7 +192,7 @@ class Transcribe:
     @classmethod
     def needs_gib(cls, work: Work, device: Device) -> float:
         """The network and a piece; a longer sound takes longer, not more memory."""
-        numbers = 4 if device.dtype == "float32" else 2
+        numbers = device.number_bytes
         return PARAMETERS * numbers / GIB + PIECE_GIB
 
     def make(self, work: Work, room: Room) -> Made:

@@ -155,8 +155,7 @@ class VideoWan:
         frames = max(chunk.made(STEP) for chunk in plan)
         whole_gib, part_gib = _weights_gib(device)
         room_gib = _work_gib(MOST_PIXELS, cls.CHUNK, device)
-        resident = device.kind != "cuda" or whole_gib + room_gib <= device.budget_gib
-        weights = whole_gib if resident else part_gib
+        weights = whole_gib if device.has_room(whole_gib + room_gib) else part_gib
         return weights + _work_gib(_raster(wish).made_pixels, frames, device)
 
     def make(self, work: Work, room: Room) -> Made:
@@ -255,20 +254,15 @@ def _raster(wish: WanWish) -> Raster:
     return Raster(wish.width, wish.height, MULTIPLE, MOST_PIXELS)
 
 
-def _bytes(device: Device) -> int:
-    """Bytes of one number."""
-    return 4 if device.dtype == "float32" else 2
-
-
 def _weights_gib(device: Device) -> tuple[float, float]:
     """GiB of all weights, and of the largest part alone."""
-    gib = _bytes(device) * 1e9 / GIB
+    gib = device.number_bytes * 1e9 / GIB
     return (TRANSFORMER_BILLIONS + T5_BILLIONS) * gib + VAE_GIB, TRANSFORMER_BILLIONS * gib
 
 
 def _work_gib(pixels: int, frames: int, device: Device) -> float:
     tokens = pixels / MULTIPLE**2 * ((frames - 1) / STEP + 1)
-    return tokens * WORK_NUMBERS_PER_TOKEN * _bytes(device) / GIB
+    return tokens * WORK_NUMBERS_PER_TOKEN * device.number_bytes / GIB
 
 
 # ## On Modal

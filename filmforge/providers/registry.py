@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -197,6 +196,7 @@ def _runway(settings: Settings) -> Provider:
 
 
 def _modal(settings: Settings) -> Provider:
+    from filmforge.addresses import is_public_url
     from filmforge.providers.modal import ModalProvider
     from filmforge.works import Works
 
@@ -206,7 +206,8 @@ def _modal(settings: Settings) -> Provider:
     token_id = _key(settings.modal_token_id, "modal", "MODAL_TOKEN_ID")
     if not settings.s3_bucket:
         raise NotConfigured("modal: has no bucket for its outputs: set FILMFORGE_S3_BUCKET")
-    if settings.s3_endpoint and not settings.allow_private_urls and _is_near(settings.s3_endpoint):
+    near = settings.s3_endpoint and not is_public_url(settings.s3_endpoint)
+    if near and not settings.allow_private_urls:
         raise NotConfigured(
             "modal: cannot reach the bucket of this installation to write into it: set "
             "AWS_ENDPOINT_URL_S3 and FILMFORGE_S3_BUCKET, or use filmforge worker --gpu local"
@@ -219,17 +220,6 @@ def _modal(settings: Settings) -> Provider:
         server_url=settings.modal_server_url,
         environment=settings.modal_environment,
     )
-
-
-def _is_near(url: str) -> bool:
-    """Whether only this machine, or its network, can reach an address."""
-    from filmforge.addresses import is_public
-
-    host = urlsplit(url).hostname or ""
-    try:
-        return not is_public(host)
-    except ValueError:  # a name
-        return "." not in host
 
 
 _HOSTED: Mapping[str, Callable[[Settings], Provider]] = {

@@ -1,5 +1,6 @@
 """A tiny Whisper of random numbers that hears two seconds at once."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,6 @@ SPECIALS = [
 def build(folder: Path) -> None:
     import torch
     from transformers import (
-        GenerationConfig,
-        WhisperConfig,
         WhisperFeatureExtractor,
         WhisperForConditionalGeneration,
         WhisperTokenizer,
@@ -48,29 +47,42 @@ def build(folder: Path) -> None:
     WhisperFeatureExtractor(feature_size=16, chunk_length=PIECE_S).save_pretrained(place)
     known = tokenizer.convert_tokens_to_ids
     torch.manual_seed(11)
-    model = WhisperForConditionalGeneration(
-        WhisperConfig(
-            vocab_size=len(tokenizer),
-            num_mel_bins=16,
-            d_model=16,
-            encoder_layers=1,
-            decoder_layers=2,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
-            max_source_positions=PIECE_S * 50,
-            max_target_positions=32,
-            init_std=0.6,
-            pad_token_id=known("<|endoftext|>"),
-            bos_token_id=known("<|endoftext|>"),
-            eos_token_id=known("<|endoftext|>"),
-            decoder_start_token_id=known("<|startoftranscript|>"),
-            suppress_tokens=None,
-            begin_suppress_tokens=None,
-        )
+    model = WhisperForConditionalGeneration(_config(len(tokenizer), known))
+    model.generation_config = _generation(known)
+    model.save_pretrained(place)
+
+
+def _config(words: int, known: Callable[[str], int]) -> Any:
+    """A Whisper of a few thousand parameters, for a vocabulary of so many words."""
+    from transformers import WhisperConfig
+
+    return WhisperConfig(
+        vocab_size=words,
+        num_mel_bins=16,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_source_positions=PIECE_S * 50,
+        max_target_positions=32,
+        init_std=0.6,
+        pad_token_id=known("<|endoftext|>"),
+        bos_token_id=known("<|endoftext|>"),
+        eos_token_id=known("<|endoftext|>"),
+        decoder_start_token_id=known("<|startoftranscript|>"),
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
     )
-    model.generation_config = GenerationConfig(
+
+
+def _generation(known: Callable[[str], int]) -> Any:
+    """How it writes, in the words that the published models have for it."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
         max_length=32,
         pad_token_id=known("<|endoftext|>"),
         bos_token_id=known("<|endoftext|>"),
@@ -84,7 +96,6 @@ def build(folder: Path) -> None:
         alignment_heads=[[0, 0], [1, 1]],
         max_initial_timestamp_index=10,
     )
-    model.save_pretrained(place)
 
 
 def a_voice(path: Path, seconds: float = 1.5, pitch_hz: float = 220.0) -> Path:
