@@ -3,6 +3,7 @@
 import re
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filmforge.errors import WorkDirFull
@@ -43,8 +44,9 @@ class Answers:
         """
         found = []
         for part in self._folder.glob("*.part"):
-            if part.stat().st_mtime < time.time() - ABANDONED_S:
-                part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # one that a worker is just getting takes its name
+                if part.stat().st_mtime < time.time() - ABANDONED_S:
+                    part.unlink()
         for path in sorted(self._folder.glob("*")):
             key, _, nonce = path.name.partition("-")
             if re.fullmatch("[0-9a-f]+", nonce):

@@ -21,6 +21,7 @@ from filmforge.errors import BadMedia
 from filmforge.ledger.tables import makings
 from filmforge.media.listen import SoundReader
 from filmforge.media.meter import measure
+from tests.folders import files_below
 from tests.theatre import Rushes, Theatre
 
 SHOTS, SECONDS = 6, 5
@@ -158,7 +159,7 @@ async def test_cancelled_a_step_kills_ffmpeg_within_a_second_and_leaves_nothing(
     mine = psutil.Process()
 
     def pieces() -> list[Path]:
-        return list(working.rglob("piece.mov"))
+        return [path for path in files_below(working) if path.name == "piece.mov"]
 
     await until(lambda: any(path.stat().st_size for path in pieces()))
     assert mine.children()

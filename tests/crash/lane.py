@@ -26,6 +26,7 @@ from tests.crash.matrix import OUTSIDE, Case, Find, Means
 from tests.crash.tally import Outcome
 from tests.crash.worker import receive, work
 from tests.fake_process import free_port
+from tests.folders import files_below
 from tests.world import World, in_own_namespace
 from workers.composition import assembled
 
@@ -191,7 +192,8 @@ class Lane:
         if case.point == "inside":
             return self.accepted(case.maker, words)
         # It is opened when the first of the answer has come.
-        return any((self.world.settings.work_dir / "downloads").rglob("*.part"))
+        downloads = files_below(self.world.settings.work_dir / "downloads")
+        return any(path.suffix == ".part" for path in downloads)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from filmforge.ledger.tables import journal, journal_entries
 from filmforge.media.probe import MediaFacts, probe
 from filmforge.settings import Settings
 from tests.fake_process import FakeServer
+from tests.folders import files_below
 from tests.world import World, film_document, in_own_namespace, world_settings
 from workers.composition import assembled
 
@@ -135,7 +136,7 @@ class Studio(World):
     def left_behind(self) -> list[Path]:
         """What a killed worker left of its work and nobody removed."""
         folders = [self.settings.work_dir / name for name in ("downloads", "finish", "release")]
-        return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return [path for folder in folders for path in files_below(folder)]
 
     async def check(self, film_id: str, document: dict[str, Any]) -> None:
         """The film is whole, each request was charged once, and the books agree with the fake."""
