@@ -23,7 +23,7 @@ from tests.crash.makers import MAKERS, Maker, open_fakes
 from tests.crash.matrix import Find, Means
 from tests.crash.store_proxy import store_proxy
 from tests.crash.tally import Outcome
-from tests.crash.worker import work
+from tests.crash.worker import Snare, work
 from tests.postgres import postgres_server
 
 MEANS = Means(callback=False, find=Find.AT_ONCE)
@@ -301,7 +301,8 @@ async def _rival(lane: Lane, number: int) -> AsyncIterator[Crew]:
     ready = folder / "ready"
     (folder / "work").mkdir(parents=True)
     rival = Crew(folder, work)
-    rival.start(lane.environment(work_dir=folder / "work", ready_file=ready), lane.snare)
+    told = lane.environment(work_dir=folder / "work", ready_file=ready)
+    rival.start(told, Snare(lane.snare))
     try:
         await lane.until(ready.exists)
         yield rival

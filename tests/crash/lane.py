@@ -19,12 +19,12 @@ from filmforge.ledger.migrate import migrate
 from filmforge.providers.catalogue import Recovery
 from filmforge.settings import Settings
 from tests.crash.audit import audit
-from tests.crash.crew import Crew
+from tests.crash.crew import Crew, as_environment
 from tests.crash.films import SHOT, keep_film
 from tests.crash.makers import DRIP, HOLD, LAG_S, MAKERS, Fakes, Maker, open_fakes
 from tests.crash.matrix import OUTSIDE, Case, Find, Means
 from tests.crash.tally import Outcome
-from tests.crash.worker import receive, work
+from tests.crash.worker import Snare, receive, work
 from tests.fake_process import free_port
 from tests.folders import files_below
 from tests.world import World, in_own_namespace
@@ -71,7 +71,7 @@ class Lane:
         hardship = {"CRASH_RECOVERY": recovery} if means.find is Find.IMPOSSIBLE else {}
         return {
             **os.environ,
-            **_as_environment(settings, {*self.world.settings.model_fields_set, *told}),
+            **as_environment(settings, {*self.world.settings.model_fields_set, *told}),
             **hardship,
         }
 
@@ -89,7 +89,7 @@ class Lane:
     async def start_worker(self, hardship: Mapping[str, str] = {}) -> None:
         """Start the worker, without waiting for it."""
         await self.worker.kill()
-        self.worker.start({**self.environment(), **hardship}, self.snare)
+        self.worker.start({**self.environment(), **hardship}, Snare(self.snare))
 
     async def play(self, case: Case) -> Outcome:
         """Kill the worker once and see the film through to its end."""
@@ -241,13 +241,3 @@ def _settings(folder: Path, changes: Mapping[str, Any]) -> Settings:
         "callback_wait_s": CALLBACK_WAIT_S,
     }
     return Settings(**{**values, **changes})
-
-
-def _as_environment(settings: Settings, names: set[str]) -> dict[str, str]:
-    told = {}
-    for name in names:
-        alias = Settings.model_fields[name].validation_alias
-        value = getattr(settings, name)
-        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        told[alias if isinstance(alias, str) else f"FILMFORGE_{name.upper()}"] = str(plain)
-    return told

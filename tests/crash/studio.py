@@ -3,31 +3,28 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from filmforge.contracts import shot_workflow_id
 from filmforge.domain import Execution
-from filmforge.embedded import Child
 from filmforge.engine import connect
 from filmforge.fields import Frozen
 from filmforge.ledger.migrate import migrate
 from filmforge.ledger.tables import journal, journal_entries
 from filmforge.media.probe import MediaFacts, probe
-from filmforge.settings import Settings
+from tests.crash.crew import Crew, as_environment
+from tests.crash.worker import Trap, work
 from tests.fake_process import FakeServer
 from tests.folders import files_below
 from tests.world import World, film_document, in_own_namespace, world_settings
 from workers.composition import assembled
 
-ROOT = Path(__file__).parents[2]
 FPS = 12
 # How long the fake's one POST may take; a test's worker is back no sooner than its heartbeats
 # run out, so that waiting for this after a lost answer costs nothing.
@@ -46,14 +43,20 @@ class Entry(Frozen):
 class Studio(World):
     """A world whose worker is a process that can be killed and started again."""
 
-    worker: Child
+    worker: Crew
+    traps: Sequence[str]
     trap_file: Path
 
     async def start_worker(self) -> None:
-        """Start the worker and wait until it takes work."""
-        assert self.settings.ready_file
-        self.settings.ready_file.unlink(missing_ok=True)
-        await self.worker.start()
+        """Start the worker and wait until it takes work, or has died in a trap."""
+        ready_file = self.settings.ready_file
+        assert ready_file
+        ready_file.unlink(missing_ok=True)
+        told = as_environment(self.settings, self.settings.model_fields_set)
+        self.worker.start({**os.environ, **told}, Trap(self.traps, self.trap_file))
+        await self.until(lambda: ready_file.exists() or not self.worker.alive)
+        if not ready_file.exists() and not self.trap_file.exists():
+            raise RuntimeError(f"the worker ended while starting: {self.worker.log.read_text()}")
 
     async def kill_worker(self) -> None:
         """SIGKILL from outside, to the worker alone; what it started goes when it is missed."""
@@ -182,41 +185,11 @@ async def open_studio(
     client = await connect(settings)
     async with assembled(settings, client) as parts:
         studio = Studio(settings, client, parts, fake)
-        studio.trap_file = folder / "trapped"
-        studio.worker = _worker(settings, folder, traps, studio.trap_file)
+        studio.traps, studio.trap_file = traps, folder / "trapped"
+        studio.worker = Crew(folder, work)
         await studio.start_worker()
         try:
             yield studio
         finally:
             await studio.worker.kill()
             await studio.close()
-
-
-def _worker(settings: Settings, folder: Path, traps: Sequence[str], trap_file: Path) -> Child:
-    assert settings.ready_file
-    ready_file = settings.ready_file
-    environment = {
-        **os.environ,
-        **_environment(settings),
-        "TRAP_POINTS": ",".join(traps),
-        "TEMPORAL_NAMESPACE": settings.temporal_namespace,
-        "TRAP_FILE": str(trap_file),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-    async def ready() -> bool:
-        return ready_file.exists()
-
-    command = [sys.executable, "-m", "tests.crash.worker"]
-    return Child("worker", command, environment, folder / "worker.log", ready, directory=ROOT)
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """What was chosen for this studio; the servers' addresses are in the environment already."""
-    told = {}
-    for name in settings.model_fields_set:
-        if Settings.model_fields[name].validation_alias is None:
-            value = getattr(settings, name)
-            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-            told[f"FILMFORGE_{name.upper()}"] = str(plain)
-    return told

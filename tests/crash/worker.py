@@ -1,10 +1,4 @@
-"""A worker that kills itself at named points, as a program and as a fork of a warm process.
-
-`python -m tests.crash.worker`: TRAP_POINTS names them, with commas between; TRAP_FILE is a file
-that gets a line for each as the worker dies there, so that it lives on to the next. Without points
-it is an ordinary worker. `work` is the same for a process that was forked with everything imported;
-its one trap is set and seen to spring from outside, in a file.
-"""
+"""A worker that kills itself at named points, and a gateway; both forks of a warm process."""
 
 import asyncio
 import contextlib
@@ -12,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -25,9 +19,12 @@ from workers.main import run_worker
 
 
 class Trap(Marks):
-    """Kills the process the first time that a point is reached, one point after the other."""
+    """Kills the process the first time that a point is reached, one point after the other.
 
-    def __init__(self, points: list[str], file: Path) -> None:
+    The file gets a line for each as the worker dies there, so that the next lives on to the next.
+    """
+
+    def __init__(self, points: Sequence[str], file: Path) -> None:
         self._file = file
         passed = len(file.read_text().splitlines()) if file.exists() else 0
         self._point = next(iter(points[passed:]), None)
@@ -54,12 +51,12 @@ class Snare(Marks):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def work(environment: Mapping[str, str], log: Path, snare: Path) -> None:
-    """Be a worker, in a forked process, until somebody kills it."""
+def work(environment: Mapping[str, str], log: Path, marks: Marks) -> None:
+    """Be a worker, in a forked process, until somebody kills it or the marks do."""
     _settle_in(environment, log)
     endure(environment)
     _die_with_the_parent()
-    asyncio.run(run_worker(Settings(), Snare(snare)))
+    asyncio.run(run_worker(Settings(), marks))
 
 
 def receive(environment: Mapping[str, str], log: Path, port: int) -> None:
@@ -72,6 +69,7 @@ def receive(environment: Mapping[str, str], log: Path, port: int) -> None:
 
 
 def _settle_in(environment: Mapping[str, str], log: Path) -> None:
+    os.setsid()  # what it starts can be ended with it
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -89,9 +87,3 @@ def _die_with_the_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-if __name__ == "__main__":
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
-    trap = Trap(os.environ["TRAP_POINTS"].split(","), Path(os.environ["TRAP_FILE"]))
-    asyncio.run(run_worker(Settings(), trap))
