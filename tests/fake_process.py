@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 WEBHOOK_SECRET = "whsec_ZmlsbWZvcmdlLXRlc3Qtc2VjcmV0LTEyMzQ1"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 
 def free_port() -> int:

@@ -232,7 +232,7 @@ async def test_an_answer_that_another_worker_took_up_meanwhile_is_left_to_that_o
             await asyncio.sleep(0.01)
         commission = await quick.commission(film_id, kind=Kind.AUDIO)
         posting = await quick.generate.pursue(commission)
-        await asyncio.wait_for(taking_up, 30)
+        await asyncio.wait_for(taking_up, 60)
     assert (posting.state, late.answers.of(posting)) == (State.SUCCEEDED, None)
     assert len(speakers.charges()["jobs"]) == 1
     assert late.money(film_id) == (commission.quote, 0)

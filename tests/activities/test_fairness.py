@@ -126,7 +126,7 @@ async def test_the_embedded_server_deals_waiting_steps_out_between_projects(
 
 
 async def _scheduled(handle: object, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             told = await handle.describe()  # type: ignore[attr-defined] # a workflow's handle
             if len(told.raw_description.pending_activities) == count:

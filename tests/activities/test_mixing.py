@@ -142,7 +142,7 @@ async def until(condition: Callable[[], bool]) -> float:
     """Wait until something is so; returns the seconds that took."""
     clock = asyncio.get_running_loop()
     started = clock.time()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - processes and files tell nobody
             await asyncio.sleep(0.005)
     return clock.time() - started

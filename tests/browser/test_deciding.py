@@ -48,7 +48,7 @@ async def come(page: Page, house: House, path: str = "/films/attic") -> None:
 
 
 async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not met():  # noqa: ASYNC110 - what the server keeps tells no event
             await asyncio.sleep(0.02)
 

@@ -141,7 +141,7 @@ async def test_what_was_drawn_goes_with_the_note_that_rejects(house: House, tmp_
 
 
 async def house_decides(house: House) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not house.desk.bulks:  # noqa: ASYNC110 - what the server keeps tells no event
             await asyncio.sleep(0.02)
 

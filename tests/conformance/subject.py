@@ -162,7 +162,7 @@ class Subject:
 
     async def accepted(self, count: int) -> int:
         """Wait until the fake has accepted so many orders; returns how many it has."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (have := len(await asyncio.to_thread(self._orders))) < count:  # noqa: ASYNC110 - it is another process's
                 await asyncio.sleep(0.02)
         return have

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.crash.crew import Crew, as_environment
 from tests.crash.worker import Trap, work
 from tests.fake_process import FakeServer
 from tests.folders import files_below
-from tests.world import World, film_document, in_own_namespace, world_settings
+from tests.world import PATIENCE_S, World, film_document, in_own_namespace, world_settings
 from workers.composition import assembled
 
 FPS = 12
@@ -63,9 +63,9 @@ class Studio(World):
         os.kill(self.worker.pid, signal.SIGKILL)
         await self.worker.exited()
 
-    async def trapped(self, point: str, timeout_s: float = 30) -> None:
+    async def trapped(self, point: str) -> None:
         """Wait until the worker has killed itself at a point."""
-        status = await asyncio.wait_for(self.worker.exited(), timeout_s)
+        status = await asyncio.wait_for(self.worker.exited(), PATIENCE_S)
         assert status == -signal.SIGKILL
         assert self.trap_file.read_text().splitlines()[-1].startswith(f"{point} ")
 
@@ -100,7 +100,7 @@ class Studio(World):
             told = (await handle.describe()).raw_description.pending_activities
             return any(activity.attempt > 1 for activity in told)
 
-        await self._until_told(again)
+        await self.until_told(again)
 
     async def until_charged(self, shot_id: str) -> str:
         """Wait until the fake has accepted a shot's request; returns its key."""
@@ -118,16 +118,11 @@ class Studio(World):
         async def waits() -> bool:
             return shot_id in (await self.engine.progress(film_id)).waiting
 
-        await self._until_told(waits)
+        await self.until_told(waits)
 
     async def until_state(self, state: str, count: int = 1) -> None:
         """Wait until so many requests stand so."""
         await self.until(lambda: list(self.states().values()).count(state) >= count)
-
-    async def _until_told(self, look: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(30):
-            while not await look():  # noqa: ASYNC110 - it is Temporal's
-                await asyncio.sleep(0.05)
 
     async def fetch_film(self, film_id: str) -> MediaFacts:
         """What the delivered film is, looked at as bytes from the store."""

@@ -84,7 +84,7 @@ def up(tmp_path: Path, port: int) -> Iterator[Callable[..., Up]]:
             left.kill()
 
 
-def until(condition: Callable[[], object], timeout_s: float = 30) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be in time"

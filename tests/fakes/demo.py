@@ -118,7 +118,7 @@ class Client:
         return str(self.http.get(f"/jobs/{job_id}").raise_for_status().json()["status"])
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -15,7 +15,7 @@ import httpx
 from tests.fake_process import free_port
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 
 class FakeVendor:

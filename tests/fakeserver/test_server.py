@@ -200,7 +200,7 @@ class Listener:
         self._news = asyncio.Condition()
 
     async def count(self, number: int) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             async with self._news:
                 await self._news.wait_for(lambda: len(self.heard) >= number)
 

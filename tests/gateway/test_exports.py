@@ -84,7 +84,7 @@ async def test_an_export_takes_its_place_until_it_is_read_to_its_end(
     editor: Editor, alone: FastAPI
 ) -> None:
     reader = Reader()
-    async with asyncio.timeout(30), alone.router.lifespan_context(alone):
+    async with asyncio.timeout(60), alone.router.lifespan_context(alone):
         answering = asyncio.create_task(reader.export(alone, editor.film_id))
         await reader.reading.wait()
         assert alone.state.exports.locked()
@@ -97,7 +97,7 @@ async def test_a_reader_who_stalls_makes_room_for_others(
     editor: Editor, alone: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, "READ_STALL_S", 0.05)
-    async with asyncio.timeout(30), alone.router.lifespan_context(alone):
+    async with asyncio.timeout(60), alone.router.lifespan_context(alone):
         with pytest.raises(TimeoutError):
             await Reader().export(alone, editor.film_id)
         assert not alone.state.exports.locked()

@@ -282,7 +282,7 @@ async def test_a_verdict_that_comes_before_the_film_knows_its_gate_is_handed_in_
     path = path_to(studio, studio.gate())
     studio.desk.answer = Answer(outcome="not_waiting", message="")
     click = asyncio.create_task(post(studio, f"{path}/approve", data={}))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not studio.desk.commands:  # noqa: ASYNC110 - the stand-in offers no event
             await asyncio.sleep(0.005)
     studio.desk.answer = None

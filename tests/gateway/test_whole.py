@@ -159,7 +159,7 @@ async def test_a_cancelled_film_is_resumed_and_pays_nothing_twice(world: World) 
         await until(http, film_id, "cancelled")
         resumed = await http.post(f"/v1/films/{film_id}/resume")
         assert resumed.status_code == 202, resumed.text
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len((await world.engine.progress(film_id)).waiting) < 2:  # noqa: ASYNC110 - it is the worker's
                 await asyncio.sleep(0.05)
         assert len((await http.get(f"/v1/films/{film_id}")).json()["gates"]) == 2

@@ -70,7 +70,7 @@ def conformed(tmp_path: Path) -> Conform:
 
     async def take(clip: Path, frames: int = 12, fps: Fraction = Fraction(24)) -> Path:
         path = tmp_path / "piece.mov"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await conform(clip, path, ConformSpec(width=64, height=64, fps=fps, frames=frames))
         with av.open(str(path)) as media:
             assert sum(1 for _ in media.decode(video=0)) == frames

@@ -246,7 +246,7 @@ async def test_cancelled_it_leaves_nothing_behind(make_piece: MakePiece, tmp_pat
     many = [piece] * 300
     slots = cut_of(many, [("cut", 0, 0)] * 299)
     work = asyncio.create_task(join(many, slots, film, tmp_path, FPS))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not partial.exists():  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.005)
     work.cancel()

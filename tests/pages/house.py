@@ -136,7 +136,7 @@ class House(Studio):
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server._serve())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not server.started:  # noqa: ASYNC110 - uvicorn offers no event to wait for
                 await asyncio.sleep(0.01)
         try:

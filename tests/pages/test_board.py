@@ -291,7 +291,7 @@ async def followed(
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
     """The news of a film, as they come."""
     path = f"{url}/films/attic/live?after={after}"
-    async with asyncio.timeout(20), client.stream("GET", path) as answer:
+    async with asyncio.timeout(60), client.stream("GET", path) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
 
         async def news() -> AsyncIterator[dict[str, Any]]:

@@ -75,7 +75,7 @@ async def test_a_small_picture_is_made_once_and_kept(attic: House):
     transport = httpx.ASGITransport(busy)
     async with httpx.AsyncClient(transport=transport, base_url=attic.settings.public_url) as client:
         await come_in(client, attic.share(Given.SEE))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             again = await client.get(path)
     assert again.content == first.content
     assert len(made) == 1

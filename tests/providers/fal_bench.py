@@ -93,7 +93,7 @@ async def submitted(
 
 async def ended(provider: FalProvider, job: Job, request: GenerationRequest) -> JobReport:
     """How a job ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             report = await provider.poll(job, request)
             if report.status is not JobStatus.RUNNING:
@@ -103,7 +103,7 @@ async def ended(provider: FalProvider, job: Job, request: GenerationRequest) -> 
 
 async def until(ready: Callable[[], Awaitable[bool] | bool]) -> None:
     """Wait until it is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             told = ready()
             if told if isinstance(told, bool) else await told:

@@ -60,7 +60,7 @@ def left_in(folder: Path) -> list[str]:
 
 
 async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             if answer := await ask():
                 return answer

@@ -86,7 +86,7 @@ async def send(provider: ReplicateProvider, request: GenerationRequest) -> Job:
 
 async def finish(provider: ReplicateProvider, job: Job, request: GenerationRequest) -> JobReport:
     """Poll until the provider has said its last word."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             report = await provider.poll(job, request)
             if report.status is not JobStatus.RUNNING:
@@ -125,7 +125,7 @@ class Inbox:
 
     async def wait(self, count: int = 1) -> list[tuple[dict[str, str], bytes]]:
         """The calls, when there are so many."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 if len(self.calls) >= count:
                     return list(self.calls)

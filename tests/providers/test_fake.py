@@ -64,7 +64,7 @@ def an_image(prompt: str = "A lamp", seed: int = 1) -> GenerationRequest:
 
 
 async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             if answer := await ask():
                 return answer
@@ -72,7 +72,7 @@ async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def ended(provider: FakeProvider, job: Job) -> JobReport:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             report = await provider.poll(job, an_image())
             if report.status is not JobStatus.RUNNING:

@@ -156,7 +156,7 @@ async def test_the_fake_tells_a_prediction_in_the_recorded_shape(
     vendor.settings(**settings)
     vendor.set_faults(*([fault] if fault else []))
     job, recorded = await send(provider, request_of()), payload(name)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             told = answer_of(vendor, "GET", f"/v1/predictions/{job.id}")
             if told["status"] == recorded["status"]:
