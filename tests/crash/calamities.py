@@ -273,8 +273,14 @@ async def suffer(ground: Ground) -> Outcome:
         found = Outcome(maker=blow.maker.name, trouble="the film did not end")
     except Exception as error:  # noqa: BLE001 - it is told with the calamity, and the others go on
         found = Outcome(maker=blow.maker.name, trouble=repr(error))
-    seconds = time.monotonic() - began
-    return found.model_copy(update={"name": blow.name, "point": blow.calamity, "seconds": seconds})
+    return found.model_copy(
+        update={
+            "name": blow.name,
+            "point": blow.calamity,
+            "undecidable": blow.undecidable,
+            "seconds": time.monotonic() - began,
+        }
+    )
 
 
 @asynccontextmanager

@@ -13,18 +13,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from filmforge.settings import Settings
-from tests.crash.makers import STANDS
 
 LOOK_S = 0.03
 
 _warm = multiprocessing.get_context("forkserver")
-_warm.set_forkserver_preload(
-    [
-        "tests.crash.worker",
-        "filmforge.gateway.main",
-        *(f"filmforge.providers.{provider}" for provider in STANDS),
-    ]
-)
+_warm.set_forkserver_preload(["tests.crash.warm"])
 
 
 class Crew:
@@ -49,9 +42,7 @@ class Crew:
 
     def start(self, environment: Mapping[str, str], extra: Any) -> None:
         """Start it; its words go to its log."""
-        process = _warm.Process(
-            target=self._target, args=(dict(environment), self.log, extra), daemon=True
-        )
+        process = _warm.Process(target=self._target, args=(dict(environment), self.log, extra))
         process.start()
         self._process = process
 

@@ -32,5 +32,15 @@ async def test_a_film_survives(name: str, servers: Servers, tmp_path: Path) -> N
     assert outcome.charges == outcome.requests == outcome.assets == 1
 
 
+async def test_what_time_alone_would_tell_is_asked_of_a_person_while_the_clock_is_wrong(
+    servers: Servers, tmp_path: Path
+) -> None:
+    blow = blow_named("clock_set_back.fal-image.submitting")
+    outcome = await suffer(Ground(tmp_path, servers, blow, LASTS_S))
+    assert outcome.failures == []
+    assert outcome.doubts
+    assert outcome.charges == outcome.chosen == int(not outcome.written_off)
+
+
 def test_every_calamity_is_survived_here() -> None:
     assert {name.partition(".")[0].replace("_", " ") for name in BLOWS} == set(CALAMITIES)
