@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Self, TypeVar
 
@@ -58,6 +59,7 @@ from filmforge.errors import BadMedia, Conflict, FilmError, NotFound, ServiceUna
 from filmforge.settings import Settings
 
 CALL_TIMEOUT = timedelta(seconds=20)
+CHECK_TIMEOUT = timedelta(seconds=3)
 
 Told = TypeVar("Told", bound=BaseModel)
 
@@ -271,7 +273,7 @@ class Engine:
         )
         try:
             found = await self.client.workflow_service.describe_task_queue(
-                request, timeout=CALL_TIMEOUT
+                request, retry=True, timeout=CALL_TIMEOUT
             )
         except RPCError as error:
             raise _unavailable(error) from error
@@ -279,9 +281,13 @@ class Engine:
         return GpuQueue(workers=workers, waiting=found.stats.approximate_backlog_count)
 
     async def check(self) -> None:
-        """Raise ServiceUnavailable unless Temporal answers."""
+        """Raise ServiceUnavailable unless Temporal answers, if asked a second time."""
+        # It ends every connection after some minutes, and a call that comes in that moment fails.
+        with suppress(RPCError):
+            await self.client.service_client.check_health(timeout=CHECK_TIMEOUT)
+            return
         try:
-            await self.client.service_client.check_health(timeout=timedelta(seconds=3))
+            await self.client.service_client.check_health(timeout=CHECK_TIMEOUT)
         except RPCError as error:
             raise _unavailable(error) from error
 
