@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
-# Parallel test processes; 0 runs the tests one after another.
-JOBS ?= 2
+# Parallel test processes, which wait for others half of the time; 0 runs one test after another.
+JOBS ?= 3
 # More for pytest: make test ARGS="-k budget"
 ARGS ?=
 
@@ -25,7 +25,7 @@ demo: .venv/ready ## Make a film of five shots on this machine, at no cost
 
 .PHONY: test
 test: lint browser ## Lint, then run every test on the real servers
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --ignore tests/gpu_functions $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/gpu_functions $(ARGS)
 
 .PHONY: test-gpu-functions
 test-gpu-functions: .venv/ready-gpu ## Run the GPU functions on this processor, with tiny random models

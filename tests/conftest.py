@@ -15,6 +15,15 @@ from tests.world import World, open_world
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
 
+# Whole films, whole installations and browsers: begun first, so that no long file is left alone
+# at the end.
+LONG = {"crash", "workflows", "browser", "keys", "cli"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long before the rest."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:

@@ -10,7 +10,7 @@ from tests.crash.tally import Outcome
 
 pytestmark = [pytest.mark.crash, pytest.mark.usefixtures("servers")]
 
-LANES = 5
+LANES = 7
 
 
 async def test_no_kill_pays_twice_loses_what_was_paid_or_leaves_wrong_books(

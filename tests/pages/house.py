@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -59,7 +61,7 @@ class House(Studio):
     async def picture(self, words: str, mood: str = "calm") -> str:
         """A drawn frame in the store; returns its digest."""
         path = self.folder / f"{abs(hash((words, mood)))}.png"
-        await asyncio.to_thread(draw_panel, PanelBrief(words, mood=mood), path)
+        path.write_bytes(await asyncio.to_thread(drawn, words, mood))
         return await self.stored(path)
 
     async def stored(self, path: Path) -> str:
@@ -145,6 +147,15 @@ class House(Studio):
             config.app.state.stopping.set()
             server.should_exit = True
             await task
+
+
+@cache
+def drawn(words: str, mood: str) -> bytes:
+    """A drawn frame, which takes a while, as a PNG."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "frame.png")
+        draw_panel(PanelBrief(words, mood=mood), path)
+        return path.read_bytes()
 
 
 def field(page: str, name: str) -> str:
