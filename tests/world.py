@@ -120,7 +120,7 @@ class World:
         self,
         ask: Callable[[], Awaitable[bool]],
         timeout_s: float = PATIENCE_S,
-        every_s: float = 0.03,
+        every_s: float = 0.05,
     ) -> None:
         """The same for a condition that must be asked for."""
         async with asyncio.timeout(timeout_s):

@@ -30,7 +30,7 @@ from tests.folders import files_below
 from tests.world import World, in_own_namespace
 from workers.composition import assembled
 
-LOOK_S = 0.03
+LOOK_S = 0.1
 CASE_S = 90.0
 SUBMIT_TIMEOUT_S = 5.0
 CALLBACK_WAIT_S = 5.0

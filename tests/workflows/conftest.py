@@ -12,6 +12,8 @@ from tests.world import World, open_world
 
 PATIENCE_S = 3.0
 LATENCY_SCALE = 0.02
+# Of shots in the making, so that a film that fills it is not made for long.
+WINDOW = 32
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +34,9 @@ async def shared_world(
     servers: Servers, shared_fake: FakeServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    async with open_world(servers, shared_fake, folder, patience_s=PATIENCE_S) as world:
+    async with open_world(
+        servers, shared_fake, folder, patience_s=PATIENCE_S, window=WINDOW
+    ) as world:
         yield world
 
 

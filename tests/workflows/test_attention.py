@@ -285,6 +285,7 @@ async def test_shots_that_wait_for_their_turn_can_be_skipped_and_changed(world: 
     )
     answers = await asyncio.gather(*(world.command(film_id, wish) for wish in wishes))
     assert [answer.outcome for answer in answers] == ["accepted"] * 2
+    await asyncio.to_thread(world.fake.settings, latency_s={"image-1": 0.1})
     progress = await world.finish(film_id)
     assert (progress.done, progress.omitted) == (window + 1, 1)
     assert len(world.jobs()) == window + 1

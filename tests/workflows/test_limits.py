@@ -99,8 +99,8 @@ async def test_a_film_of_2000_shots_breaks_no_limit(world: World) -> None:
 async def test_a_film_carries_its_open_gates_into_its_next_run_and_finishes_after_approval(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(film, "FULL_HISTORY_EVENTS", 150)
-    shots = 60
+    monkeypatch.setattr(film, "FULL_HISTORY_EVENTS", 75)
+    shots = 30
     film_id = await world.submit(
         film_document(shots=shots, stop_after="frames", approval={"frames": "required"})
     )
